@@ -1,0 +1,7 @@
+// Every page works without this file; it makes some of them quicker to use.
+import "./menus";
+import "./dialogs";
+import "./filter";
+import "./forms";
+import "./swaps";
+import "./theme-switch";

@@ -1,0 +1,175 @@
+"""Accounts: create, sign in and out, API keys."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import cache
+from uuid import UUID
+
+import sqlalchemy as sa
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from saas.accounts.models import Account, AccountSession, ApiKey
+from saas.accounts.rules import address_key, check_password, locked_until, new_api_key, new_token, token_hash
+from saas.accounts.types import LockedOut, WrongCredentials
+from saas.audit import service as audit
+from saas.kernel.errors import Invalid, NotFound
+from saas.kernel.ids import show, uuid7
+from saas.permissions.policy import require
+from saas.permissions.rules import NEVER_BY_KEY, ROLE_ACTIONS, may_grant
+from saas.permissions.types import Action, Actor, Role
+from saas.platform.db import bound_tenant
+
+
+@cache
+def hasher(cost: int) -> PasswordHash:
+    """Return the password hasher (argon2id, 64 MiB a pass; `cost` passes)."""
+    return PasswordHash((Argon2Hasher(time_cost=cost, memory_cost=65536 if cost > 1 else 8192),))
+
+
+def ensure_account(session: Session, *, email: str, name: str, now: datetime) -> Account:
+    """Return the account of an address, made without a password if it is new."""
+    key = address_key(email)
+    session.execute(
+        insert(Account)
+        .values(account_id=uuid7(), email=key, name=name.strip() or key, created_at=now)
+        .on_conflict_do_nothing(index_elements=[Account.email])
+    )
+    return session.scalars(sa.select(Account).where(Account.email == key)).one()
+
+
+def set_password(session: Session, account: Account, password: str, *, cost: int) -> None:
+    """Set a password and end all sessions of the account. Raises Invalid."""
+    check_password(password, email=account.email)
+    account.password_hash = hasher(cost).hash(password)
+    account.epoch += 1
+    account.failed_count, account.locked_until = 0, None
+    session.flush()
+
+
+def sign_in(
+    session: Session, *, email: str, password: str, user_agent: str, now: datetime, hours: int, cost: int
+) -> tuple[Account, str] | None:
+    """Open a session and return its token. None for a wrong password: the caller commits the counted try and refuses.
+
+    Raises LockedOut. An unknown address costs the same time as a wrong password.
+    """
+    account = session.scalars(
+        sa.select(Account).where(Account.email == email.strip().casefold()).with_for_update()
+    ).first()
+    if account is not None and account.locked_until is not None and account.locked_until > now:
+        wait = int((account.locked_until - now).total_seconds()) + 1
+        raise LockedOut(f"Too many wrong passwords. Try again in {wait} s.", retry_after_s=wait)
+    known = account.password_hash if account is not None else None
+    right = hasher(cost).verify(password[:1000], known or _nobody(cost))
+    if account is None or known is None or not right or account.suspended_at is not None:
+        _count_failure(account, now)
+        session.flush()
+        return None
+    account.failed_count, account.locked_until, account.last_seen_at = 0, None, now
+    return account, open_session(session, account, user_agent=user_agent, now=now, hours=hours)
+
+
+def open_session(session: Session, account: Account, *, user_agent: str, now: datetime, hours: int) -> str:
+    """Open a session for an account whose owner has just proven who they are. Return its token."""
+    token = new_token()
+    row = AccountSession(
+        token_hash=token_hash(token),
+        account_id=account.account_id,
+        epoch=account.epoch,
+        user_agent=user_agent[:300],
+        created_at=now,
+        seen_at=now,
+        expires_at=now + timedelta(hours=hours),
+    )
+    session.add(row)
+    session.flush()
+    return token
+
+
+def sign_out(session: Session, token: str) -> None:
+    """End a session; ending it twice is no error."""
+    session.execute(sa.delete(AccountSession).where(AccountSession.token_hash == token_hash(token)))
+
+
+def wrong_credentials() -> WrongCredentials:
+    """Return the one refusal of a sign-in."""
+    return WrongCredentials("Address or password are wrong.")
+
+
+def make_key(
+    session: Session,
+    *,
+    actor: Actor,
+    name: str,
+    role: Role,
+    scopes: Sequence[str],
+    project_id: UUID | None,
+    expires_at: datetime | None,
+    now: datetime,
+) -> tuple[ApiKey, str]:
+    """Make an API key with at most its maker's rights (R14). Returns the row and the key, shown only once."""
+    require(actor, Action.KEY_WRITE)
+    _check_key(actor, role, scopes)
+    if expires_at is not None and expires_at <= now:
+        raise Invalid.at("/expires_at", "Choose a time in the future, or leave it out.")
+    text = new_api_key()
+    row = ApiKey(
+        key_id=uuid7(),
+        tenant_id=bound_tenant(session),
+        project_id=project_id,
+        name=name.strip(),
+        key_hash=token_hash(text),
+        last4=text[-4:],
+        role=role.value,
+        scopes=list(scopes),
+        made_by=actor.account_id,
+        created_at=now,
+        expires_at=expires_at,
+    )
+    session.add(row)
+    session.flush()
+    facts = {"role": role.value, "scopes": list(scopes)}
+    audit.append(session, actor=actor, action="key.made", subject=show("key", row.key_id), now=now, facts=facts)
+    return row, text
+
+
+def revoke_key(session: Session, *, actor: Actor, key_id: UUID, now: datetime) -> ApiKey:
+    """Revoke a key for good. Raises NotFound."""
+    require(actor, Action.KEY_WRITE)
+    row = session.scalars(
+        sa.select(ApiKey).where(ApiKey.key_id == key_id, ApiKey.tenant_id == bound_tenant(session))
+    ).first()
+    if row is None:
+        raise NotFound.of("API key")
+    if row.revoked_at is None:
+        row.revoked_at = now
+        session.flush()
+        audit.append(session, actor=actor, action="key.revoked", subject=show("key", key_id), now=now)
+    return row
+
+
+def _check_key(actor: Actor, role: Role, scopes: Sequence[str]) -> None:
+    own = {held for held, _ in actor.roles}
+    if role not in own and not may_grant(own, role):
+        raise Invalid.at("/role", "A key has at most the rights of who makes it.")
+    for index, scope in enumerate(scopes):
+        if scope not in set(Action) or Action(scope) not in ROLE_ACTIONS[role]:
+            raise Invalid.at(f"/scopes/{index}", f"The role {role.value} has no right {scope}.")
+        if Action(scope) in NEVER_BY_KEY:
+            raise Invalid.at(f"/scopes/{index}", f"A key can never have the right {scope}.")
+    if not scopes:
+        raise Invalid.at("/scopes", "Choose at least one right.")
+
+
+def _count_failure(account: Account | None, now: datetime) -> None:
+    if account is not None:
+        account.failed_count += 1
+        account.locked_until = locked_until(account.failed_count, now)
+
+
+@cache
+def _nobody(cost: int) -> str:
+    return hasher(cost).hash("nobody has this password")

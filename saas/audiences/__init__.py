@@ -1,0 +1,1 @@
+"""Whom a campaign may reach: contacts, attributes, lists, imports, audiences (segments)."""

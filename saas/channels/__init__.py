@@ -1,0 +1,1 @@
+"""Channel configurations (how and as whom a message leaves) and the adapters that hand messages over."""

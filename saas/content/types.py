@@ -1,0 +1,152 @@
+"""Values and errors of message content."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from saas.kernel.errors import Invalid
+
+
+class TemplateError(Invalid):
+    """A template can't be used as it stands; each fault names the part, the line and the column."""
+
+    code = "template_invalid"
+
+
+class BadHeader(Invalid):
+    """A value may not stand in a mail header."""
+
+    code = "bad_header"
+
+
+class BadToken(Invalid):
+    """The text is not a link token, or not one of ours."""
+
+    code = "bad_token"
+
+
+class Purpose(StrEnum):
+    """What a link token may be used for; each purpose has a key of its own. CLICK serves opens too."""
+
+    CLICK = "click"
+    UNSUBSCRIBE = "unsubscribe"
+    VIEW = "view"
+
+
+@dataclass(frozen=True, slots=True)
+class EmailContent:
+    """Liquid sources of one message. An empty `text` is derived from `html` when the content is checked."""
+
+    subject: str
+    html: str
+    text: str = ""
+    preheader: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """One person's message, line ends as LF."""
+
+    subject: str
+    html: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RenderFailure:
+    """Why one person's message could not be made. Bounded, in words for people, without any of the person's values."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """One thing wrong in a source; line and column count from 1."""
+
+    line: int
+    column: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A variable that a source reads, e.g. ("contact", "first_name"); an element that is no text is computed."""
+
+    path: tuple[object, ...]
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What the jailed parser found in one source. `binds` are names that the template itself gives a value."""
+
+    flaws: tuple[Flaw, ...] = ()
+    uses: tuple[Use, ...] = ()
+    binds: tuple[Use, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LinkTable:
+    """Tracked addresses; the index is the link_no that stands in click URLs."""
+
+    urls: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedEmail:
+    """Content whose tracked links lead through the click address, and where each of them leads in the end."""
+
+    content: EmailContent
+    links: LinkTable
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedEmail:
+    """Content that may be sent: complete (text part included), with the variables it reads and its tracked links."""
+
+    content: EmailContent
+    used: frozenset[str]
+    links: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What a link token says about itself. Believe it only after `tokens.verify`."""
+
+    version: int
+    tenant_id: UUID
+    entry_id: int
+    step_no: int
+    tag: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Whom a message is from. `return_path` belongs to the envelope and never enters the message."""
+
+    from_name: str
+    from_address: str
+    reply_to: str = ""
+    return_path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Addressing:
+    """All of one message's header facts but the subject.
+
+    `unsubscribe_url` is the RFC 8058 one-click address (marketing only, else empty); `list_id` the bare identifier of
+    RFC 2919; `headers` are a channel's own additional ones.
+    """
+
+    sender: Sender
+    to: str
+    message_id: str
+    date: datetime
+    to_name: str = ""
+    unsubscribe_url: str = ""
+    list_id: str = ""
+    campaign_id: str = ""
+    feedback_id: str = ""
+    headers: tuple[tuple[str, str], ...] = ()

@@ -1,0 +1,1 @@
+"""Flask glue: problem+json, current actor, request shell, paging, ETags, idempotency, rate limits, OpenAPI."""

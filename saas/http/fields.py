@@ -1,0 +1,65 @@
+"""marshmallow fields and base schema of the API: typed ids, strict objects, times in UTC."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from marshmallow import RAISE, Schema, ValidationError, fields
+
+from saas.kernel.ids import BadId, parse, show
+
+
+class Strict(Schema):
+    """Base of all schemas: unknown fields are refused, order is kept."""
+
+    class Meta:
+        """marshmallow's options."""
+
+        unknown = RAISE
+
+
+class Id(fields.Field[UUID]):
+    """An id in its public form (`cam_…`)."""
+
+    def __init__(self, prefix: str, **kwargs: Any) -> None:
+        metadata = {"example": f"{prefix}_01h00000000000000000000000", **kwargs.pop("metadata", {})}
+        super().__init__(metadata=metadata, **kwargs)
+        self.prefix = prefix
+
+    def _serialize(self, value: UUID | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:  # noqa: ARG002
+        return None if value is None else show(self.prefix, value)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> UUID:  # noqa: ARG002
+        try:
+            return parse(self.prefix, value if isinstance(value, str) else "")
+        except BadId:
+            raise ValidationError(f"Not an id of the form {self.prefix}_… .") from None
+
+
+class Moment(fields.Field[datetime]):
+    """A moment, RFC 3339, given out in UTC with a Z."""
+
+    def _serialize(self, value: datetime | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:  # noqa: ARG002
+        return None if value is None else value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> datetime:  # noqa: ARG002
+        try:
+            found = datetime.fromisoformat(value)
+        except (TypeError, ValueError):
+            raise ValidationError("Not a date and time as in 2026-11-30T09:00:00Z.") from None
+        if found.tzinfo is None:
+            raise ValidationError("Add the zone, as in 2026-11-30T09:00:00Z.")
+        return found.astimezone(UTC)
+
+
+def without_controls(text: str) -> None:
+    """Validate that a one-line text has no control characters (NUL, line ends)."""
+    if any(ord(char) < 32 or 0x7F <= ord(char) < 0xA0 or 0xD800 <= ord(char) < 0xE000 for char in text):
+        raise ValidationError("Control characters are not allowed here.")
+
+
+def without_nul(text: str) -> None:
+    """Validate that a long text has no NUL and no lone surrogate, which PostgreSQL cannot store."""
+    if any(char == "\0" or 0xD800 <= ord(char) < 0xE000 for char in text):
+        raise ValidationError("NUL and broken characters are not allowed here.")

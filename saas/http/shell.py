@@ -1,0 +1,156 @@
+"""The request shell: who asks, in which workspace, with which right; one commit; then the bell.
+
+Every route, of the API and of the pages, passes through `endpoint`. It is one of the three places that commit.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Final, TypeVar, cast
+from uuid import UUID
+
+import structlog
+from flask import Response, current_app, make_response, request
+from flask_principal import Principal
+from flask_wtf.csrf import CSRFProtect
+from sqlalchemy.orm import Session
+
+from saas.http.idempotency import answer_once
+from saas.http.types import Context, Declared, Gate, Scope
+from saas.kernel.clock import Clock
+from saas.kernel.errors import DomainError, Kind, NotFound, Unauthenticated
+from saas.kernel.ids import BadId, parse
+from saas.permissions.principal import identity_of, permission
+from saas.permissions.rules import roles_with
+from saas.permissions.types import Action, Actor, ActorKind, LacksRight
+from saas.platform.agenda.service import queues_to_ring
+from saas.platform.db import bind, db
+from saas.platform.queue import Bell
+from saas.platform.secrets.service import Vault
+from saas.platform.settings import Settings
+
+View = TypeVar("View", bound=Callable[..., Any])
+SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+csrf = CSRFProtect()
+principal = Principal(use_sessions=False)
+
+
+class WorkspaceRequired(DomainError):
+    """A signed-in person calls a workspace's route without saying which workspace."""
+
+    kind = Kind.INVALID
+    code = "workspace_required"
+
+
+class Shell:
+    """What `app` hands to the shell."""
+
+    def __init__(self, *, settings: Settings, clock: Clock, gate: Gate, bell: Bell, vault: Vault) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.gate = gate
+        self.bell = bell
+        self.vault = vault
+
+
+def shell() -> Shell:
+    """Return the running application's shell."""
+    return cast("Shell", current_app.extensions["countersign"])
+
+
+def endpoint(scope: Scope, action: Action | None = None) -> Callable[[View], View]:
+    """Declare a route's scope and needed action, and run it in one transaction.
+
+    The view gets a `Context` first, then flask-smorest's arguments, then the URL's parameters. In a page's URL the
+    workspace is the parameter `workspace`; in the API it is the key's, or the header X-Workspace.
+    """
+
+    def wrap(view: View) -> View:
+        @wraps(view)
+        def run(*args: Any, **kwargs: Any) -> Response:
+            session = db.session()
+            try:
+                context = _context(session, scope, action, kwargs)
+                response = answer_once(context, scope, lambda: make_response(view(context, *args, **kwargs)))
+                if response.status_code < 400:
+                    session.commit()
+                else:
+                    session.rollback()
+            except BaseException:
+                session.rollback()
+                raise
+            for queue in queues_to_ring(session):
+                shell().bell.ring(queue)
+            return response
+
+        vars(run)["declared"] = Declared(scope, action)  # read by the URL-map test
+        return cast("View", run)
+
+    return wrap
+
+
+def _context(session: Session, scope: Scope, action: Action | None, kwargs: dict[str, Any]) -> Context:
+    actor = _authenticate(session, scope)
+    if scope is Scope.TENANT:
+        actor = _enter(session, actor, kwargs)
+        _require(actor, action)
+    elif scope is Scope.AGENCY and action is not None and not actor.agencies:
+        raise LacksRight(action, roles_with(action))
+    structlog.contextvars.bind_contextvars(actor=str(actor.key_id or actor.account_id), tenant=str(actor.tenant_id))
+    return Context(session, actor, shell().clock.now(), shell().settings, shell().vault)
+
+
+def _authenticate(session: Session, scope: Scope) -> Actor:
+    given = request.headers.get("Authorization", "")
+    if given:
+        return _by_key(session, scope, given)
+    if request.method not in SAFE and scope is not Scope.PUBLIC:
+        csrf.protect()
+    if scope in {Scope.PUBLIC, Scope.PUBLIC_FORM}:
+        return shell().gate.person(session) or Actor(ActorKind.PERSON, None, "")
+    actor = shell().gate.person(session)
+    if actor is None:
+        raise Unauthenticated("Sign in, or send an API key as a bearer token.")
+    return actor
+
+
+def _by_key(session: Session, scope: Scope, given: str) -> Actor:
+    method, _, text = given.partition(" ")
+    actor = shell().gate.key(session, text.strip(), shell().clock.now()) if method.lower() == "bearer" else None
+    if actor is None:
+        raise Unauthenticated("The API key is not valid: unknown, expired or revoked.")
+    if scope not in {Scope.TENANT, Scope.PUBLIC}:
+        raise Unauthenticated("An API key works inside its workspace only; sign in for this.")
+    return actor
+
+
+def _enter(session: Session, actor: Actor, kwargs: dict[str, Any]) -> Actor:
+    tenant_id = _asked_tenant(actor, kwargs)
+    if actor.kind is ActorKind.KEY:
+        if actor.tenant_id != tenant_id:
+            raise NotFound("There is no such workspace, or you were not given access to it.")
+        entered: Actor | None = actor
+    else:
+        entered = shell().gate.enter(session, actor, tenant_id)
+    if entered is None:
+        raise NotFound("There is no such workspace, or you were not given access to it.")
+    bind(session, tenant_id)
+    principal.set_identity(identity_of(entered))
+    return entered
+
+
+def _asked_tenant(actor: Actor, kwargs: dict[str, Any]) -> UUID:
+    text = kwargs.pop("workspace", None) or request.headers.get("X-Workspace", "")
+    if not text:
+        if actor.kind is ActorKind.KEY and actor.tenant_id is not None:
+            return actor.tenant_id
+        raise WorkspaceRequired("Say which workspace: send its id in the header X-Workspace (wsp_…).")
+    try:
+        return parse("wsp", text)
+    except BadId:
+        raise NotFound("There is no such workspace, or you were not given access to it.") from None
+
+
+def _require(actor: Actor, action: Action | None) -> None:
+    if action is not None and not permission(actor, action).can():
+        raise LacksRight(action, roles_with(action))

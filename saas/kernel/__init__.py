@@ -1,0 +1,1 @@
+"""Values everything stands on: clock, ids, errors, paging, transition tables. Standard library only."""

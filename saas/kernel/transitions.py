@@ -1,0 +1,28 @@
+"""State machines as data: one table lists every lawful move; the pictures, buttons and 409 answers come from it."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Generic, TypeVar
+
+S = TypeVar("S", bound=StrEnum)
+M = TypeVar("M", bound=StrEnum)
+
+
+class TransitionTable(Generic[S, M]):
+    """The lawful moves of one kind of thing."""
+
+    def __init__(self, lawful: Mapping[tuple[S, M], S]) -> None:
+        self.lawful = MappingProxyType(dict(lawful))
+
+    def after(self, state: S, move: M) -> S | None:
+        """Return the state that the move leads to, None if it is not lawful from here."""
+        return self.lawful.get((state, move))
+
+    def moves(self, state: S) -> tuple[M, ...]:
+        """Return the moves that are lawful from a state, in the table's order."""
+        return tuple(m for (s, m) in self.lawful if s == state)
+
+    def sources(self, move: M) -> tuple[S, ...]:
+        """Return the states from which a move is lawful."""
+        return tuple(s for (s, m) in self.lawful if m == move)

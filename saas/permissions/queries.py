@@ -1,0 +1,38 @@
+"""Read grants."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from saas.permissions.models import RoleGrant
+from saas.permissions.types import Role
+
+
+def grants_of(session: Session, account_id: UUID) -> Sequence[RoleGrant]:
+    """Return all grants of a person, oldest first."""
+    return session.scalars(
+        sa.select(RoleGrant).where(RoleGrant.account_id == account_id).order_by(RoleGrant.grant_id)
+    ).all()
+
+
+def grants_in(session: Session, tenant_id: UUID) -> Sequence[RoleGrant]:
+    """Return all grants in a workspace, oldest first."""
+    return session.scalars(
+        sa.select(RoleGrant).where(RoleGrant.tenant_id == tenant_id).order_by(RoleGrant.grant_id)
+    ).all()
+
+
+def roles_for(
+    session: Session, *, account_id: UUID, tenant_id: UUID, agency_id: UUID
+) -> tuple[tuple[Role, UUID | None], ...]:
+    """Return a person's roles in a workspace: its grants there, and the ownership of its agency."""
+    rows = session.execute(
+        sa.select(RoleGrant.role, RoleGrant.project_id).where(
+            RoleGrant.account_id == account_id,
+            RoleGrant.agency_id == agency_id,
+            sa.or_(RoleGrant.tenant_id == tenant_id, RoleGrant.tenant_id.is_(None)),
+        )
+    )
+    return tuple((Role(role), project) for role, project in rows)

@@ -1,0 +1,185 @@
+"""Do what is due: pick fairly, one bounded piece, commit, go on. The only place outside the shells that commits."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.orm import Session
+
+from saas.kernel.clock import Clock, monotonic
+from saas.kernel.errors import DomainError
+from saas.platform.agenda.service import queues_to_ring
+from saas.platform.agenda.types import Kinds, Picked, Piece, Queue
+from saas.platform.db import bind
+
+VISIT_S: Final = 20.0
+_CATCH_UP: Final = 10_000
+_BACK_OFF_S: Final = (1, 5, 30, 120, 600, 3600)
+
+_PICK: Final = sa.text(
+    """
+    SELECT a.tenant_id, a.kind, a.subject, a.due_at FROM agenda a JOIN tenant_turn t ON t.tenant_id = a.tenant_id
+    WHERE a.queue = :queue AND a.due_at <= :now AND (a.taken_until IS NULL OR a.taken_until <= :now)
+    ORDER BY t.turn, a.due_at LIMIT 1 FOR UPDATE OF a SKIP LOCKED
+    """
+)
+# A tenant that was idle for long is not owed everything at once: it starts at most _CATCH_UP people behind.
+_TURN: Final = sa.text(
+    """
+    UPDATE tenant_turn SET turn = greatest(turn, (SELECT max(turn) FROM tenant_turn) - :catch_up) + :units / weight
+    WHERE tenant_id = :tenant
+    """
+)
+_AGAIN: Final = sa.text(
+    """
+    UPDATE agenda SET due_at = :again, taken_until = NULL, failures = 0, last_error = NULL
+    WHERE tenant_id = :tenant AND kind = :kind AND subject = :subject
+    """
+)
+_HOLD: Final = sa.text(
+    "UPDATE agenda SET taken_until = :until WHERE tenant_id = :tenant AND kind = :kind AND subject = :subject"
+)
+_DELETE: Final = sa.text("DELETE FROM agenda WHERE tenant_id = :tenant AND kind = :kind AND subject = :subject")
+# Work that was armed anew while a long piece went on keeps its row: the due time differs then.
+_DELETE_HELD: Final = sa.text(
+    "DELETE FROM agenda WHERE tenant_id = :tenant AND kind = :kind AND subject = :subject AND due_at = :due"
+)
+_LET_GO: Final = sa.text(
+    "UPDATE agenda SET taken_until = NULL WHERE tenant_id = :tenant AND kind = :kind AND subject = :subject"
+)
+_FAILED: Final = sa.text(
+    """
+    UPDATE agenda SET failures = failures + 1, last_error = :error, taken_until = NULL,
+      due_at = CAST(:now AS timestamptz) + make_interval(secs =>
+        (CAST(:steps AS int[]))[least(failures + 1, array_length(CAST(:steps AS int[]), 1))])
+    WHERE tenant_id = :tenant AND kind = :kind AND subject = :subject
+    """
+)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Doer:
+    """What the loop needs: where to work, who does what, the time, the bell, and when to leave early."""
+
+    engine: sa.Engine
+    kinds: Kinds
+    clock: Clock
+    ring: Callable[[Queue], None]
+    leaving: Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    tenant: UUID
+    kind: str
+    subject: str
+    due: datetime
+
+    @property
+    def key(self) -> dict[str, object]:
+        return {"tenant": self.tenant, "kind": self.kind, "subject": self.subject}
+
+
+def work(doer: Doer, queue: Queue, *, visit_s: float = VISIT_S) -> int:
+    """Do due pieces of one queue until nothing is due or `visit_s` have passed. Return how many were done."""
+    until = monotonic() + visit_s
+    done = 0
+    while monotonic() < until and not doer.leaving():
+        if not work_once(doer, queue):
+            return done
+        done += 1
+    if not doer.leaving():
+        doer.ring(queue)
+    return done
+
+
+def work_once(doer: Doer, queue: Queue) -> bool:
+    """Do one piece. False when nothing is due."""
+    with Session(doer.engine, expire_on_commit=False) as session:
+        now = doer.clock.now()
+        found = session.execute(_PICK, {"queue": queue.value, "now": now}).one_or_none()
+        if found is None:
+            return False
+        row = _Row(found.tenant_id, found.kind, found.subject, found.due_at)
+        try:
+            bind(session, row.tenant)
+            piece = doer.kinds.handlers[row.kind](Picked(session, row.tenant, row.kind, row.subject, now))
+            _leave_row(session, row, piece, now)
+            session.commit()
+        except Exception as error:  # noqa: BLE001  whatever it was, the row must be tried again later, not lost
+            session.rollback()
+            _failed(doer, row, error)
+            return True
+        _ring(doer, session)
+    if piece.then is not None:
+        _go_on(doer, row, piece)
+    return True
+
+
+def _leave_row(session: Session, row: _Row, piece: Piece, now: datetime) -> None:
+    if piece.then is not None and piece.hold_s:
+        session.execute(_HOLD, row.key | {"until": now + timedelta(seconds=piece.hold_s)})
+    elif piece.again_at is not None:
+        session.execute(_AGAIN, row.key | {"again": piece.again_at})
+    else:
+        session.execute(_DELETE, row.key)
+    # Last, because the turn's row lock makes the tenant's other workers wait until the commit.
+    session.execute(_TURN, {"tenant": row.tenant, "units": piece.units, "catch_up": _CATCH_UP})
+
+
+def _go_on(doer: Doer, row: _Row, piece: Piece) -> None:
+    try:
+        if piece.then is not None:
+            piece.then()
+    except Exception as error:  # noqa: BLE001  as above
+        _failed(doer, row, error)
+        return
+    if piece.hold_s:
+        with Session(doer.engine) as session:
+            session.execute(_DELETE_HELD, row.key | {"due": row.due})
+            session.execute(_LET_GO, row.key)
+            session.commit()
+
+
+def _failed(doer: Doer, row: _Row, error: Exception) -> None:
+    """Keep the row for a later try; never silence. A refusal of our own is logged without its trace."""
+    log.error(
+        "agenda.failed",
+        kind=row.kind,
+        subject=row.subject,
+        tenant=str(row.tenant),
+        error=f"{type(error).__name__}: {error}",
+        exc_info=None if isinstance(error, DomainError) else error,
+    )
+    try:
+        with Session(doer.engine) as session:
+            text = f"{type(error).__name__}: {error}"[:500]
+            session.execute(_FAILED, row.key | {"now": doer.clock.now(), "error": text, "steps": list(_BACK_OFF_S)})
+            session.commit()
+    except sa.exc.SQLAlchemyError:
+        # Without a database nothing can be written down; the row stands as it was and will be picked again.
+        log.exception("agenda.unreachable", kind=row.kind)
+        time.sleep(0.5)
+
+
+def _ring(doer: Doer, session: Session) -> None:
+    for queue in queues_to_ring(session):
+        doer.ring(queue)
+
+
+def due_queues(session: Session, now: datetime) -> frozenset[Queue]:
+    """Return the queues with due rows; the dispatcher rings them."""
+    rows = session.scalars(
+        sa.text(
+            "SELECT DISTINCT queue FROM agenda WHERE due_at <= :now AND (taken_until IS NULL OR taken_until <= :now)"
+        ),
+        {"now": now},
+    )
+    return frozenset(Queue(name) for name in rows)

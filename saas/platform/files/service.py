@@ -1,0 +1,94 @@
+"""Four functions of files: put, info, read, remove. Streams; nothing stays on a host's disk."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from hashlib import sha256
+from typing import Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from saas.kernel.errors import Invalid, NotFound
+from saas.kernel.ids import uuid7
+from saas.platform.db import bound_tenant
+from saas.platform.files.models import FilePart, StoredFile
+
+PART_BYTES: Final = 1024 * 1024
+
+
+def put(
+    session: Session,
+    stream: Iterable[bytes],
+    *,
+    name: str,
+    content_type: str,
+    now: datetime,
+    max_bytes: int,
+    expires_at: datetime | None = None,
+) -> StoredFile:
+    """Store a stream of blocks of any size. Raises Invalid when it is longer than `max_bytes`."""
+    row = StoredFile(
+        tenant_id=bound_tenant(session),
+        file_id=uuid7(),
+        name=name[:200],
+        content_type=content_type[:100],
+        size_bytes=0,
+        sha256=b"",
+        created_at=now,
+        expires_at=expires_at,
+    )
+    session.add(row)
+    session.flush()
+    digest = sha256()
+    for no, part in enumerate(_parts(stream)):
+        row.size_bytes += len(part)
+        if row.size_bytes > max_bytes:
+            msg = f"The file is larger than {max_bytes // (1024 * 1024)} MB."
+            raise Invalid(msg)
+        digest.update(part)
+        session.execute(sa.insert(FilePart).values(tenant_id=row.tenant_id, file_id=row.file_id, no=no, content=part))
+    row.sha256 = digest.digest()
+    session.flush()
+    return row
+
+
+def info(session: Session, file_id: UUID) -> StoredFile:
+    """Return a file's row. Raises NotFound."""
+    row = session.get(StoredFile, (bound_tenant(session), file_id))
+    if row is None:
+        raise NotFound.of("file")
+    return row
+
+
+def read(session: Session, file_id: UUID) -> Iterator[bytes]:
+    """Yield a file's bytes in order, a part at a time."""
+    tenant, no = bound_tenant(session), 0
+    while True:
+        part = session.scalar(
+            sa.select(FilePart.content).where(
+                FilePart.tenant_id == tenant, FilePart.file_id == file_id, FilePart.no == no
+            )
+        )
+        if part is None:
+            return
+        yield part
+        no += 1
+
+
+def remove(session: Session, file_id: UUID) -> None:
+    """Delete a file with its parts."""
+    session.execute(
+        sa.delete(StoredFile).where(StoredFile.tenant_id == bound_tenant(session), StoredFile.file_id == file_id)
+    )
+
+
+def _parts(stream: Iterable[bytes]) -> Iterator[bytes]:
+    held = bytearray()
+    for block in stream:
+        held += block
+        while len(held) >= PART_BYTES:
+            yield bytes(held[:PART_BYTES])
+            del held[:PART_BYTES]
+    if held:
+        yield bytes(held)

@@ -1,0 +1,1 @@
+"""Hands messages over: claim, send, settle, recover, try again, stop (ledger.md)."""

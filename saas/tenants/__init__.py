@@ -1,0 +1,1 @@
+"""Agencies, their client workspaces (tenants), projects, members and invitations."""

@@ -1,0 +1,1 @@
+"use strict";(()=>{var e=document.getElementById("swagger-ui"),n=e?.dataset.spec;e&&n&&SwaggerUIBundle({url:n,domNode:e,deepLinking:!0,docExpansion:"list",validatorUrl:null,persistAuthorization:!1,tryItOutEnabled:e.dataset.try!==void 0});})();

@@ -1,0 +1,1 @@
+"use strict";(()=>{matchMedia("(prefers-color-scheme: dark)").matches&&(document.documentElement.dataset.bsTheme="dark");})();
