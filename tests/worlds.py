@@ -19,7 +19,7 @@ from saas.kernel.ids import show
 from saas.permissions.rules import rights_of
 from saas.permissions.types import Action, Actor, ActorKind, Role
 from saas.platform.db import bind
-from saas.tenants import service as tenants
+from saas.tenants.service import members, workspaces
 
 PASSWORD = "correct-horse-7"
 
@@ -133,7 +133,7 @@ def make_world(app: Flask, engine: sa.Engine) -> World:
     now = SystemClock().now()
     with Session(engine, expire_on_commit=False) as session:
         owner = _account(session, f"owner.{tag}@lantern.example", "Olive Owner")
-        agency = tenants.create_agency(session, name="Lantern Agency", owner_id=owner, now=now)
+        agency = workspaces.create_agency(session, name="Lantern Agency", owner_id=owner, now=now)
         session.commit()
     boss = Actor(ActorKind.PERSON, owner, "Olive Owner", agencies=frozenset({agency.agency_id}))
     places = [_make_place(engine, boss, agency.agency_id, name, tag) for name in ("north", "south")]
@@ -143,7 +143,7 @@ def make_world(app: Flask, engine: sa.Engine) -> World:
 def _make_place(engine: sa.Engine, boss: Actor, agency_id: UUID, name: str, tag: str) -> Place:
     now = SystemClock().now()
     with Session(engine, expire_on_commit=False) as session:
-        workspace = tenants.create_workspace(
+        workspace = workspaces.create_workspace(
             session, actor=boss, agency_id=agency_id, name=f"Northwind {name}", time_zone="Europe/Oslo", language="en",
             now=now,
         )  # fmt: skip
@@ -152,12 +152,12 @@ def _make_place(engine: sa.Engine, boss: Actor, agency_id: UUID, name: str, tag:
         here = Actor(
             ActorKind.PERSON, boss.account_id, boss.name, tenant_id=tenant, roles=roles, rights=rights_of(tenant, roles)
         )
-        project = tenants.create_project(session, actor=here, name="Winter season", now=now)
+        project = workspaces.create_project(session, actor=here, name="Winter season", now=now)
         place = Place(tenant, project.project_id)
         for role in (Role.ADMIN, Role.APPROVER, Role.MANAGER, Role.VIEWER):
             place.emails[role] = f"{role.value}.{name}.{tag}@northwind.example"
             place.accounts[role] = _account(session, place.emails[role], f"{role.value.title()} {name.title()}")
-            tenants.grant(session, actor=here, account_id=place.accounts[role], role=role, project_id=None, now=now)
+            members.grant(session, actor=here, account_id=place.accounts[role], role=role, project_id=None, now=now)
         key, text = accounts.make_key(
             session, actor=place.actor(Role.ADMIN), name="Shop", role=Role.MANAGER,
             scopes=[s.value for s in KEY_SCOPES], project_id=None, expires_at=None, now=now,

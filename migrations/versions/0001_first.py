@@ -106,6 +106,7 @@ def _grant() -> None:
             op.execute(f'GRANT SELECT, DELETE ON "{table}" TO csn_sweep')
         op.execute(f'GRANT {rights} ON "{table}" TO csn_app')
         op.execute(f'GRANT SELECT ON "{table}" TO csn_backup')
+    op.execute("GRANT SELECT ON alembic_version TO csn_app, csn_backup")
     for name in SEQUENCES:
         op.execute(f"GRANT USAGE, SELECT ON SEQUENCE {name} TO csn_app")
         op.execute(f"GRANT SELECT ON SEQUENCE {name} TO csn_backup")
@@ -734,7 +735,9 @@ def _create_tables() -> None:
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("submitted_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("submitted_by", sa.Uuid(), nullable=True),
+        sa.Column("planned_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("effective_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.CheckConstraint(
             "state IN ('editing', 'in_review', 'changes_requested', 'approved', 'published', 'superseded', 'rejected', 'revoked')",

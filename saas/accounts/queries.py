@@ -1,7 +1,7 @@
 """Find out who is asking."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -10,9 +10,11 @@ from sqlalchemy.orm import Session
 
 from saas.accounts.models import Account, AccountSession, ApiKey
 from saas.accounts.rules import is_api_key, token_hash
+from saas.kernel.paging import Page, PageRequest, cut
 from saas.platform.db import bound_tenant
 
-SEEN_EVERY: Final = timedelta(minutes=5)
+# Projects belong to a floor above; of a key's project only that it exists in this workspace is asked here.
+_PROJECT: Final = sa.table("project", sa.column("tenant_id", sa.Uuid()), sa.column("project_id", sa.Uuid()))
 
 
 def account_of_token(session: Session, token: str, now: datetime) -> Account | None:
@@ -43,11 +45,47 @@ def key_of(session: Session, text: str, now: datetime) -> ApiKey | None:
     ).first()
 
 
-def keys(session: Session) -> Sequence[ApiKey]:
-    """Return the bound workspace's keys, newest first."""
+def keys(session: Session, *, projects: frozenset[UUID] | None, page: PageRequest) -> Page[ApiKey]:
+    """Return the bound workspace's keys, newest first; those of `projects` only, unless None."""
+    wanted = sa.select(ApiKey).where(ApiKey.tenant_id == bound_tenant(session)).order_by(ApiKey.key_id.desc())
+    if projects is not None:
+        wanted = wanted.where(ApiKey.project_id.in_(projects))
+    if page.after is not None:
+        wanted = wanted.where(ApiKey.key_id < UUID(page.after[0]))
+    rows = session.scalars(wanted.limit(page.limit + 1)).all()
+    return cut(rows, limit=page.limit, key=lambda row: (str(row.key_id),))
+
+
+def live_keys_of(session: Session, account_id: UUID, now: datetime) -> Sequence[ApiKey]:
+    """Return the keys that a person made in the bound workspace and that still work, oldest first."""
     return session.scalars(
-        sa.select(ApiKey).where(ApiKey.tenant_id == bound_tenant(session)).order_by(ApiKey.key_id.desc())
+        sa.select(ApiKey)
+        .where(
+            ApiKey.tenant_id == bound_tenant(session),
+            ApiKey.made_by == account_id,
+            ApiKey.revoked_at.is_(None),
+            sa.or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now),
+        )
+        .order_by(ApiKey.key_id)
     ).all()
+
+
+def has_project(session: Session, project_id: UUID) -> bool:
+    """Say whether a project is one of the bound workspace."""
+    found = sa.select(_PROJECT.c.project_id).where(
+        _PROJECT.c.tenant_id == bound_tenant(session), _PROJECT.c.project_id == project_id
+    )
+    return session.scalar(found) is not None
+
+
+def account_at(session: Session, email_key: str) -> Account | None:
+    """Return the account of a trimmed and case-folded address."""
+    return session.scalars(sa.select(Account).where(Account.email == email_key)).first()
+
+
+def all_accounts(session: Session) -> Sequence[Account]:
+    """Return every account of the installation by address; for its operator only."""
+    return session.scalars(sa.select(Account).order_by(Account.email)).all()
 
 
 def accounts(session: Session, ids: Sequence[UUID]) -> dict[UUID, Account]:

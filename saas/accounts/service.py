@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import cache
+from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -11,6 +12,7 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from saas.accounts import queries
 from saas.accounts.models import Account, AccountSession, ApiKey
 from saas.accounts.rules import address_key, check_password, locked_until, new_api_key, new_token, token_hash
 from saas.accounts.types import LockedOut, WrongCredentials
@@ -19,8 +21,10 @@ from saas.kernel.errors import Invalid, NotFound
 from saas.kernel.ids import show, uuid7
 from saas.permissions.policy import require
 from saas.permissions.rules import NEVER_BY_KEY, ROLE_ACTIONS, may_grant
-from saas.permissions.types import Action, Actor, Role
+from saas.permissions.types import CAMPAIGN_ROLES, Action, Actor, Role
 from saas.platform.db import bound_tenant
+
+SEEN_EVERY: Final = timedelta(minutes=5)
 
 
 @cache
@@ -40,6 +44,11 @@ def ensure_account(session: Session, *, email: str, name: str, now: datetime) ->
     return session.scalars(sa.select(Account).where(Account.email == key)).one()
 
 
+def has_this_password(account: Account, password: str, *, cost: int) -> bool:
+    """Say whether a password is the account's present one; for the operator's commands, which count no tries."""
+    return account.password_hash is not None and hasher(cost).verify(password[:1000], account.password_hash)
+
+
 def set_password(session: Session, account: Account, password: str, *, cost: int) -> None:
     """Set a password and end all sessions of the account. Raises Invalid."""
     check_password(password, email=account.email)
@@ -47,6 +56,22 @@ def set_password(session: Session, account: Account, password: str, *, cost: int
     account.epoch += 1
     account.failed_count, account.locked_until = 0, None
     session.flush()
+
+
+def first_password(session: Session, *, email: str, name: str, password: str, now: datetime, cost: int) -> Account:
+    """Set the first password of somebody who has proven that the address is theirs; makes the account if needed.
+
+    Raises Invalid; WrongCredentials when a password was set meanwhile.
+    """
+    account = ensure_account(session, email=email, name=name, now=now)
+    session.refresh(account, with_for_update=True)
+    if account.password_hash is not None:
+        raise wrong_credentials()
+    if name.strip():
+        account.name = name.strip()
+    set_password(session, account, password, cost=cost)
+    account.last_seen_at = now
+    return account
 
 
 def sign_in(
@@ -111,8 +136,10 @@ def make_key(
     now: datetime,
 ) -> tuple[ApiKey, str]:
     """Make an API key with at most its maker's rights (R14). Returns the row and the key, shown only once."""
-    require(actor, Action.KEY_WRITE)
-    _check_key(actor, role, scopes)
+    if project_id is not None and not queries.has_project(session, project_id):
+        raise Invalid.at("/project_id", "There is no such project in this workspace.")
+    require(actor, Action.KEY_WRITE, project_id)
+    _check_key(actor, role, scopes, project_id)
     if expires_at is not None and expires_at <= now:
         raise Invalid.at("/expires_at", "Choose a time in the future, or leave it out.")
     text = new_api_key()
@@ -138,12 +165,14 @@ def make_key(
 
 def revoke_key(session: Session, *, actor: Actor, key_id: UUID, now: datetime) -> ApiKey:
     """Revoke a key for good. Raises NotFound."""
-    require(actor, Action.KEY_WRITE)
     row = session.scalars(
-        sa.select(ApiKey).where(ApiKey.key_id == key_id, ApiKey.tenant_id == bound_tenant(session))
+        sa.select(ApiKey)
+        .where(ApiKey.key_id == key_id, ApiKey.tenant_id == bound_tenant(session))
+        .with_for_update(key_share=True)
     ).first()
     if row is None:
         raise NotFound.of("API key")
+    require(actor, Action.KEY_WRITE, row.project_id)
     if row.revoked_at is None:
         row.revoked_at = now
         session.flush()
@@ -151,9 +180,22 @@ def revoke_key(session: Session, *, actor: Actor, key_id: UUID, now: datetime) -
     return row
 
 
-def _check_key(actor: Actor, role: Role, scopes: Sequence[str]) -> None:
-    own = {held for held, _ in actor.roles}
-    if role not in own and not may_grant(own, role):
+def note_key_use(session: Session, key_id: UUID, now: datetime) -> None:
+    """Remember when a key was last used, to five minutes; a row that another request holds is left to that one."""
+    stale = (
+        sa.select(ApiKey.key_id)
+        .where(
+            ApiKey.key_id == key_id,
+            sa.or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at < now - SEEN_EVERY),
+        )
+        .with_for_update(key_share=True, skip_locked=True)
+    )
+    session.execute(sa.update(ApiKey).where(ApiKey.key_id.in_(stale)).values(last_used_at=now))
+
+
+def _check_key(actor: Actor, role: Role, scopes: Sequence[str], project_id: UUID | None) -> None:
+    own = {held for held, place in actor.roles if place is None or place == project_id}
+    if role not in CAMPAIGN_ROLES or (role not in own and not may_grant(own, role)):
         raise Invalid.at("/role", "A key has at most the rights of who makes it.")
     for index, scope in enumerate(scopes):
         if scope not in set(Action) or Action(scope) not in ROLE_ACTIONS[role]:

@@ -14,6 +14,8 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from saas.accounts.login import login
 from saas.app import blueprints, schema
 from saas.app.gate import DatabaseGate
+from saas.content.current import KEY as RENDERER
+from saas.content.jail.renderer import Renderer
 from saas.http import headers, limits, problem
 from saas.http.shell import Shell, csrf, principal
 from saas.kernel.clock import Clock, SystemClock
@@ -38,6 +40,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Flask:
         bell=Bell(redis),
         vault=Vault(settings.master_key),
     )
+    app.extensions[RENDERER] = Renderer()
     db.init_app(app)
     Migrate(app, db, directory="migrations")
     Babel(app)

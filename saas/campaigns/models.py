@@ -50,6 +50,7 @@ class Revision(TenantScoped, Model):
 
     draft: what people edit; document: canonical bytes (RFC 8785) built at submission, the only thing the engine reads.
     content_hash: "v1:" + sha256(document), what approvers sign (U1).
+    planned_at: the first step's time as its author chose it; effective_at: what the five-minute rule made of it (R1).
     """
 
     __tablename__ = "revision"
@@ -65,7 +66,9 @@ class Revision(TenantScoped, Model):
     updated_at: Mapped[datetime]
     submitted_at: Mapped[datetime | None]
     submitted_by: Mapped[UUID | None]
+    planned_at: Mapped[datetime | None]
     published_at: Mapped[datetime | None]
+    effective_at: Mapped[datetime | None]
     version: Mapped[int]
 
     __table_args__ = (

@@ -80,3 +80,4 @@ class Decision(StrEnum):
 
 
 START_CAMPAIGN: Final = Work("campaign.start", Queue.MAINTENANCE)
+SETTLE_STOP: Final = Work("campaign.stop", Queue.MAINTENANCE)

@@ -1,10 +1,12 @@
 """Words of channels, and the contract of adapters (ledger.md, channel adapters)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
+
+from saas.kernel.errors import Conflict, Invalid
 
 
 class ChannelKind(StrEnum):
@@ -28,16 +30,87 @@ class Security(StrEnum):
     TLS = "tls"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelDraft:
+    """What people say about a configuration. `password` None means that none is given."""
+
+    name: str
+    purpose: Purpose
+    from_name: str
+    from_address: str
+    reply_to: str | None = None
+    return_path: str | None = None
+    host: str
+    port: int
+    security: Security
+    username: str | None = None
+    rate_per_minute: int | None = None
+    password: str | None = field(default=None, repr=False)
+
+
+class Identity(Protocol):
+    """As whom and through whom a channel sends: what an approver signs (architecture.md 6, fingerprint)."""
+
+    @property
+    def kind(self) -> str:
+        """A word of ChannelKind."""
+        ...
+
+    @property
+    def purpose(self) -> str:
+        """A word of Purpose."""
+        ...
+
+    @property
+    def from_name(self) -> str:
+        """The name that people see."""
+        ...
+
+    @property
+    def from_address(self) -> str:
+        """The address that people see."""
+        ...
+
+    @property
+    def reply_to(self) -> str | None:
+        """Where answers go, None when to the sender."""
+        ...
+
+    @property
+    def return_path(self) -> str | None:
+        """Where bounces go, None when to the sender."""
+        ...
+
+    @property
+    def host(self) -> str:
+        """The provider's host."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class SmtpSettings:
-    """How to reach a relay. The password is in memory only while a connection is made."""
+    """How to reach a relay. Lives in a sender's memory only; a broken connection is made anew with it."""
 
     channel_id: UUID
     host: str
     port: int
     security: Security
     username: str | None
-    password: str | None
+    password: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long to wait, in seconds. The defaults are those of RFC 5321, section 4.5.3.2.
+
+    answer_s: for the answer after the end of the content; giving up early there makes a message's fate unknown.
+    total_s: a limit on everything between opening and closing, None for none.
+    """
+
+    connect_s: float = 30
+    reply_s: float = 300
+    answer_s: float = 600
+    total_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +142,41 @@ class OutcomeScope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """An adapter's answer for one message. `text` is the provider's, cut to 500 characters."""
+    """An adapter's answer for one message. `text` is the provider's, cut to 500 characters.
+
+    hard: the provider says that the address does not exist, so it is to be suppressed (reliability.md 2).
+    """
 
     kind: OutcomeKind
     scope: OutcomeScope = OutcomeScope.RECIPIENT
     text: str = ""
+    hard: bool = False
+
+
+class About(StrEnum):
+    """What a command asked the relay to judge: its answer can be about nothing else."""
+
+    SENDER = "sender"
+    RECIPIENT = "recipient"
+    CONTENT = "content"
+
+
+class Stage(StrEnum):
+    """How far an adapter came."""
+
+    CONNECT = "connect"
+    PROTECT = "protect"
+    SIGN_IN = "sign_in"
+    ENVELOPE = "envelope"
+    CONTENT = "content"
+
+
+@dataclass(frozen=True, slots=True)
+class TrialResult:
+    """How a test message went; `text` is safe to show: it says nothing that a port scanner would like to know."""
+
+    accepted: bool
+    text: str
 
 
 class Watch(Protocol):
@@ -102,3 +205,21 @@ class Adapter(Protocol):
     def close(self) -> None:
         """Leave the provider politely."""
         ...
+
+
+class NameTaken(Conflict):
+    """Names of channel configurations are unique in a workspace, archived ones included."""
+
+    code = "name_taken"
+
+
+class ChannelInUse(Conflict):
+    """Something still sends, or is approved to send, through this configuration."""
+
+    code = "channel_in_use"
+
+
+class PasswordNeeded(Invalid):
+    """A stored password goes nowhere but where it was entered for (security.md L)."""
+
+    code = "password_needed"

@@ -19,12 +19,6 @@ def expected_version() -> int:
     return int(text)
 
 
-def require_version(found: int, expected: int) -> None:
-    """Refuse a change based on an old version. Raises Stale."""
-    if found != expected:
-        raise Stale("Somebody changed this since you read it. Read it again and repeat your change.")
-
-
 def tagged(body: dict[str, Any], version: int, *, status: int = 200, location: str | None = None) -> Response:
     """Return a JSON response with its ETag; 304 when the caller has this version already."""
     response = Response(json.dumps(body), status=status, mimetype="application/json")

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from marshmallow import RAISE, Schema, ValidationError, fields
 
+from saas.kernel.errors import NotFound
 from saas.kernel.ids import BadId, parse, show
 
 
@@ -63,3 +64,17 @@ def without_nul(text: str) -> None:
     """Validate that a long text has no NUL and no lone surrogate, which PostgreSQL cannot store."""
     if any(char == "\0" or 0xD800 <= ord(char) < 0xE000 for char in text):
         raise ValidationError("NUL and broken characters are not allowed here.")
+
+
+def not_blank(text: str) -> None:
+    """Validate that a text has more than spaces."""
+    if not text.strip():
+        raise ValidationError("Write something here.")
+
+
+def path_id(prefix: str, text: str, *, what: str) -> UUID:
+    """Return the id that a URL names. Raises NotFound for what is no id, in the words for an id of nothing."""
+    try:
+        return parse(prefix, text)
+    except BadId:
+        raise NotFound.of(what) from None

@@ -15,6 +15,7 @@ from saas.kernel.errors import Conflict, Invalid
 from saas.platform.db import bound_tenant
 
 _KEPT: Final = ("Content-Type", "Location", "ETag")
+_SHOWN_ONCE: Final = "shown_once"
 _LOCK_NOT_AVAILABLE: Final = "55P03"
 
 
@@ -28,6 +29,18 @@ class KeyReused(Invalid):
     """The key was used before for something else."""
 
     code = "idempotency_key_reused"
+
+
+class AlreadyShown(Conflict):
+    """The first answer held a secret that is shown only once, so it was not kept."""
+
+    code = "already_shown"
+
+
+def shown_once(response: Response) -> Response:
+    """Mark an answer that holds a secret: it is not kept, a repeated request hears that it was done."""
+    vars(response)[_SHOWN_ONCE] = True
+    return response
 
 
 def answer_once(context: Context, scope: Scope, act: Callable[[], Response]) -> Response:
@@ -84,7 +97,9 @@ def _stored(context: Context, key: str) -> Response:
     found = context.session.get_one(IdempotentAnswer, (bound_tenant(context.session), _caller(context), key))
     if found.request != _request() or found.body_hash != _digest():
         raise KeyReused("This Idempotency-Key was used before with another request.")
-    response = current_app.response_class(found.body or b"", status=found.status or 200)
+    if found.body is None:
+        raise AlreadyShown("This request was carried out before; its answer held a secret that is shown only once.")
+    response = current_app.response_class(found.body, status=found.status or 200)
     response.headers.update(found.headers or {})
     response.headers["Idempotency-Replayed"] = "true"
     return response
@@ -98,6 +113,6 @@ def _store(context: Context, key: str, response: Response) -> None:
         .values(
             status=response.status_code,
             headers={name: response.headers[name] for name in _KEPT if name in response.headers},
-            body=response.get_data(),
+            body=None if _SHOWN_ONCE in vars(response) else response.get_data(),
         )
     )

@@ -1,5 +1,6 @@
 """Cursor pages (interfaces.md 2.5): opaque signed cursors over the sort key."""
 
+from functools import cache
 from typing import Any, TypeVar
 
 from flask import Response, json, request
@@ -49,6 +50,7 @@ def next_cursor(page: Page[Any]) -> str | None:
     return None if page.next_key is None else str(_signer().dumps(list(page.next_key)))
 
 
+@cache
 def paged(schema: type[Schema]) -> type[Schema]:
     """Return the schema of a page, for the API's description."""
     return Strict.from_dict(

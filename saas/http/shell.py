@@ -104,14 +104,12 @@ def _authenticate(session: Session, scope: Scope) -> Actor:
     given = request.headers.get("Authorization", "")
     if given:
         return _by_key(session, scope, given)
+    actor = shell().gate.person(session)
+    if actor is None and scope not in {Scope.PUBLIC, Scope.PUBLIC_FORM}:
+        raise Unauthenticated("Sign in, or send an API key as a bearer token.")
     if request.method not in SAFE and scope is not Scope.PUBLIC:
         csrf.protect()
-    if scope in {Scope.PUBLIC, Scope.PUBLIC_FORM}:
-        return shell().gate.person(session) or Actor(ActorKind.PERSON, None, "")
-    actor = shell().gate.person(session)
-    if actor is None:
-        raise Unauthenticated("Sign in, or send an API key as a bearer token.")
-    return actor
+    return actor or Actor(ActorKind.PERSON, None, "")
 
 
 def _by_key(session: Session, scope: Scope, given: str) -> Actor:

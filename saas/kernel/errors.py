@@ -105,3 +105,9 @@ class Unavailable(DomainError):
 
     kind = Kind.UNAVAILABLE
     code = "unavailable"
+
+
+def require_version(found: int, expected: int) -> None:
+    """Refuse a change based on an old version. Raises Stale."""
+    if found != expected:
+        raise Stale("Somebody changed this since you read it. Read it again and repeat your change.")

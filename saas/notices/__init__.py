@@ -1,0 +1,1 @@
+"""What the system itself tells people: mails of the installation, not of a campaign."""

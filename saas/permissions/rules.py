@@ -114,3 +114,18 @@ def rights_of_key(tenant_id: UUID, *, role: Role, project_id: UUID | None, scope
 def may_grant(own: Iterable[Role], wanted: Role) -> bool:
     """Say whether somebody with these roles may give the wanted one."""
     return any(wanted in GRANTABLE.get(role, ()) for role in own)
+
+
+def as_table() -> str:
+    """Return the matrix as a Markdown table; docs/permissions.md carries exactly this text."""
+    roles = tuple(ROLE_ACTIONS)
+    head = ("Right", *(role.value for role in roles), "API key")
+    rows = [
+        (f"`{action.value}`", *("yes" if action in ROLE_ACTIONS[role] else "–" for role in roles), _by_key(action))
+        for action in Action
+    ]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *rows))
+
+
+def _by_key(action: Action) -> str:
+    return "never" if action in NEVER_BY_KEY else "by scope"

@@ -1,8 +1,71 @@
 """Words of sending."""
 
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
 
 from saas.platform.agenda.types import Queue, Work
 
 SEND_BULK: Final = Work("run.send", Queue.BULK)
 SEND_TRANSACTIONAL: Final = Work("run.send.transactional", Queue.TRANSACTIONAL)
+
+CHUNK_PEOPLE: Final = 500
+CHUNK_S: Final = 5
+MAX_TRIES: Final = 5
+RECOVER_AFTER_S: Final = 30  # a sender that has not beaten for so long, and holds no lock, is dead (ledger.md)
+FENCE_S: Final = 5  # so long after its last good beat a sender stops by itself
+BEAT_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person whom this claim allows to be sent to."""
+
+    entry_id: int
+    contact_id: UUID
+    email: str
+    values: Mapping[str, Any]
+    context: Mapping[str, Any]
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A chunk in our hands. `claimed_at` is the claim's moment: later opt-outs are looked up between messages."""
+
+    tenant_id: UUID
+    run_id: UUID
+    campaign_id: UUID
+    step_no: int
+    revision_no: int
+    content_hash: str
+    channel_id: UUID
+    chunk_no: int
+    token: int
+    size: int
+    claimed_at: datetime
+    marketing: bool
+    topic: str | None
+    people: tuple[Person, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a person's turn ended, when it was not acceptance.
+
+    exc and reason as in the delivery row; again_in_s: seconds until the next try for exc=waiting;
+    counts: whether this try counts (only when the person was offered, and never for a fault of the channel).
+    """
+
+    entry_id: int
+    exc: str
+    reason: str
+    again_in_s: float = 0.0
+    counts: bool = True
+
+
+def send_work(purpose: str) -> Work:
+    """Return the work that sends runs of a purpose: transactional never waits behind bulk."""
+    return SEND_TRANSACTIONAL if purpose == "transactional" else SEND_BULK

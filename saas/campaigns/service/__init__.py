@@ -1,0 +1,1 @@
+"""What people do with campaigns: draft, review, approve, control."""

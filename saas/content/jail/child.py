@@ -5,7 +5,8 @@ starts it). It answers on fd 1 what it reads on fd 0. A frame is a 4 byte length
 is a head `{"do": "survey" | "render", "count": n, …}` and n item frames; each item gets one answer, in order.
 
 The jail: no memory beyond 300 MB, no file, no socket, no process, and on x86-64 Linux no system call but those listed
-here. Before each item an alarm is set that ends the process even when nobody is left to kill it.
+here. It says that it has a request before it begins with it: who was not begun with is not to blame for a death.
+Before each item an alarm is set that ends the process even when nobody is left to kill it.
 """
 
 import ctypes
@@ -378,6 +379,7 @@ def main() -> None:
     while True:
         head = json.loads(read_frame(stdin))
         items = [read_frame(stdin) for _ in range(head["count"])]
+        write_frame(stdout, {"begun": len(items)})
         for item in items:
             signal.alarm(ALARM_S)
             write_frame(stdout, answers.answer(head, item))

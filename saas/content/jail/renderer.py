@@ -22,7 +22,9 @@ from saas.kernel.errors import Unavailable
 
 TIMEOUT_S: Final = 2.0
 START_TIMEOUT_S: Final = 20.0
-WINDOW: Final = 250  # rows in one request: bounds what the child holds
+WINDOW: Final = 250  # items in one request, and
+WINDOW_BYTES: Final = 8 << 20  # their size: both bound what the child holds
+MAX_ROW: Final = 4 << 20
 MAX_FRAME: Final = 16 << 20
 DEATHS_IN_A_ROW: Final = 3  # then it is the template's fault, and all who remain fail
 
@@ -34,12 +36,17 @@ _NEEDS: Final = ("liquid", "markupsafe", "dateutil", "six", "babel", "pytz")
 _PREFIX: Final = struct.Struct("<I")
 _HUNG: Final = "it takes too long"
 _DIED: Final = "the renderer ended on it"
+_NO_RENDERER: Final = "The renderer for templates does not start."
 
 _log = structlog.get_logger()
 
 
 class _Gone(Exception):
     """The child hangs, died or talks nonsense; the message is a reason for people."""
+
+
+class _NotBegun(_Gone):
+    """The child was gone before it took the request: nobody's item is to blame."""
 
 
 class _Child:
@@ -82,14 +89,18 @@ class _Child:
         return self._process.poll() is None
 
     def send(self, frames: Sequence[bytes]) -> None:
-        """Write a whole request. The child reads it all before it answers, so this can't wait for our own reading."""
+        """Write a whole request and wait until the child has it. Raises _NotBegun.
+
+        The child reads everything before it answers, so that neither side waits for the other to read.
+        """
         stdin = self._process.stdin
         data = memoryview(b"".join(_PREFIX.pack(len(frame)) + frame for frame in frames))
         try:
             while data and stdin is not None:
                 data = data[stdin.write(data) or 0 :]
-        except OSError as error:
-            raise _Gone(_DIED) from error
+            self.receive(START_TIMEOUT_S)
+        except (OSError, _Gone) as error:
+            raise _NotBegun(_DIED) from error
 
     def receive(self, timeout_s: float) -> object:
         """Return the next answer. Raises _Gone when it doesn't come in time."""
@@ -181,19 +192,24 @@ class Renderer:
         ]
 
     def _ask(self, head: Mapping[str, object], items: Sequence[bytes]) -> list[object]:
-        """Return one answer for each item; a RenderFailure for those that took the child down."""
+        """Return one answer for each item; a RenderFailure for those that took the child down. Raises Unavailable."""
         answers: list[object] = []
-        deaths = 0
+        deaths, failure = 0, RenderFailure(_DIED)
         with self._lock:
             while len(answers) < len(items) and deaths < DEATHS_IN_A_ROW:
                 asked = len(answers)
                 try:
-                    self._exchange(head, items[asked : asked + WINDOW], answers)
+                    self._exchange(head, _window(items, asked), answers)
                     deaths = 0
+                except _NotBegun as error:
+                    deaths += 1
+                    if deaths == DEATHS_IN_A_ROW:
+                        raise Unavailable(_NO_RENDERER) from error
                 except _Gone as death:
                     deaths = deaths + 1 if len(answers) == asked else 1
-                    answers.append(RenderFailure(str(death)))
-        return answers + answers[-1:] * (len(items) - len(answers))
+                    failure = RenderFailure(str(death))
+                    answers.append(failure)
+        return answers + [failure] * (len(items) - len(answers))
 
     def _exchange(self, head: Mapping[str, object], window: Sequence[bytes], answers: list[object]) -> None:
         """Ask for a window of items and append each answer as it comes."""
@@ -217,8 +233,7 @@ class Renderer:
         try:
             self._child = _Child()
         except (_Gone, OSError) as error:
-            msg = "The renderer for templates does not start."
-            raise Unavailable(msg) from error
+            raise Unavailable(_NO_RENDERER) from error
         return self._child
 
     def _bury(self) -> None:
@@ -231,11 +246,22 @@ class Renderer:
             child.disown()
 
 
+def _window(items: Sequence[bytes], at: int) -> Sequence[bytes]:
+    """Return the next items that go into one request, at least one."""
+    end, size = at + 1, len(items[at])
+    while end < min(len(items), at + WINDOW) and size + len(items[end]) <= WINDOW_BYTES:
+        size += len(items[end])
+        end += 1
+    return items[at:end]
+
+
 def _encoded(row: Mapping[str, object]) -> bytes | None:
+    """Return a row for the child, or None when it holds what JSON can't, or far too much."""
     try:
-        return json.dumps(row).encode()
+        encoded = json.dumps(row).encode()
     except (TypeError, ValueError, RecursionError):
         return None
+    return encoded if len(encoded) <= MAX_ROW else None
 
 
 # The child is not trusted: what it answers is taken apart here and nothing but plain, bounded values goes on.

@@ -72,7 +72,7 @@ def _matching(pattern: re.Pattern[str], value: str) -> str:
 
 
 def _part(kind: str, text: str) -> bytes:
-    data = text.replace("\r\n", "\n").replace("\r", "\n").encode()
+    data = text.replace("\r\n", "\n").replace("\r", "\n").encode(errors="replace")
     # Quoted-printable takes three bytes for each byte over 127: base64 is shorter for most scripts but Latin.
     if len(data.translate(None, _ASCII)) > len(data) // 6:
         encoding, body = b"base64", base64.encodebytes(data.replace(b"\n", b"\r\n")).rstrip(b"\n")

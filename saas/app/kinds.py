@@ -1,0 +1,33 @@
+"""Who does which work: the agenda's registry, filled here and nowhere else."""
+
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+
+from saas.audiences.jobs import import_handler
+from saas.audiences.types import IMPORT_FILE
+from saas.campaigns.types import SETTLE_STOP, START_CAMPAIGN
+from saas.http.shell import Shell
+from saas.journeys.jobs import start_campaign
+from saas.platform.agenda.types import Handler, Kinds, Queue, Work
+from saas.sending.jobs import stop
+from saas.sending.service.deliver import SenderProcess
+from saas.sending.types import SEND_BULK, SEND_TRANSACTIONAL
+from saas.tenants.jobs import handlers as tenant_handlers
+
+
+def kinds_for(queue: Queue, *, shell: Shell, engine: sa.Engine, sender: SenderProcess | None) -> Kinds:
+    """Return the handlers of one queue's workers; only senders can send."""
+    handlers: dict[Work, Handler] = {
+        IMPORT_FILE: import_handler(engine, shell.vault, shell.clock),
+        START_CAMPAIGN: start_campaign,
+        SETTLE_STOP: stop,
+        **tenant_handlers(shell.settings),
+    }
+    if sender is not None:
+        handlers |= {SEND_BULK: sender.visit, SEND_TRANSACTIONAL: sender.visit}
+    return Kinds(_of(queue, handlers))
+
+
+def _of(queue: Queue, handlers: Mapping[Work, Handler]) -> dict[Work, Handler]:
+    return {work: handler for work, handler in handlers.items() if work.queue is queue}

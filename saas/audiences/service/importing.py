@@ -1,0 +1,334 @@
+"""Read an imported file into its list, so that it may be interrupted anywhere (reliability.md, fault 36).
+
+Two passes. The first only looks: how the file is written, which columns it has, and which rows lose against a later
+row of the same address. The second saves the rest, a chunk a transaction, which also moves `position`: whoever finds
+another position than expected stops. Each address is thus saved once, with its last row's values, and nobody ever sees
+an earlier one. An import that starts again reads from the top, writes no chunk twice, and collects its notes anew.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import islice
+from typing import Any, Final
+from uuid import UUID
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.orm import Session
+
+from saas.audiences.models import Import
+from saas.audiences.queries.attributes import known_attributes
+from saas.audiences.rules.addresses import read_address
+from saas.audiences.rules.cells import DateEvidence, DateOrder
+from saas.audiences.rules.columns import Column, new_attributes, plan_columns
+from saas.audiences.rules.encoding import find_encoding
+from saas.audiences.rules.report import ErrorFile
+from saas.audiences.rules.rows import Batch, Note, RowReader, RowSet
+from saas.audiences.rules.table import Reader, Row
+from saas.audiences.service.attributes import add_missing
+from saas.audiences.service.imports import KEPT_DAYS
+from saas.audiences.service.people import IMPORT, Saved, Source, bring, kept_withdrawn, save_people
+from saas.audiences.types import IMPORT_FILE, AttributeKind, BadFile, ImportState, Level, TargetKind, Unfit
+from saas.audit import service as audit
+from saas.kernel.clock import Clock
+from saas.kernel.ids import show
+from saas.permissions.types import SYSTEM
+from saas.platform.agenda.service import arm, renew
+from saas.platform.db import bound_tenant
+from saas.platform.files import service as files
+from saas.platform.secrets.service import Vault
+
+CHUNK_ROWS: Final = 5000
+CHUNK_CHARS: Final = 4 * 1024 * 1024
+HOLD_S: Final = 60
+GIVE_UP_AFTER: Final = 5
+_LOOKED: Final = 20_000
+_BROKEN: Final = "Something went wrong on our side, several times. It is logged; upload the file again later."
+
+log = structlog.get_logger()
+
+
+class Stopped(Exception):
+    """This import is no longer ours to go on with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What an import works with. `open` gives a transaction that is committed at its end; `blocks` the file."""
+
+    import_id: UUID
+    open: Callable[[], AbstractContextManager[Session]]
+    blocks: Callable[[UUID], Iterator[bytes]]
+    vault: Vault
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the first look found out. `lost` holds the rows whose address comes again further down."""
+
+    file_id: UUID
+    list_id: UUID
+    position: int
+    encoding: str
+    delimiter: str
+    columns: tuple[Column, ...]
+    orders: Mapping[int, DateOrder]
+    lost: RowSet
+
+
+def begin(session: Session, import_id: UUID, *, failures: int, clock: Clock) -> bool:
+    """Take an import into work, or find that it needs none. One that failed too often is given up."""
+    row = session.get(Import, (bound_tenant(session), import_id), with_for_update=True)
+    if row is None or row.state not in {ImportState.QUEUED, ImportState.RUNNING}:
+        return False
+    if failures >= GIVE_UP_AFTER:
+        _end(session, row, ImportState.FAILED, clock, failure=_BROKEN)
+        return False
+    row.state = ImportState.RUNNING.value
+    row.started_at = row.started_at or clock.now()
+    session.flush()
+    return True
+
+
+def run(desk: Desk) -> None:
+    """Read the file from wherever the import stands to its end."""
+    try:
+        plan = _look(desk)
+        report = ErrorFile()
+        for batch in _save(desk, plan):
+            report.add(batch.notes)
+        _finish(desk, report)
+    except BadFile as error:
+        with desk.open() as session:
+            _end(session, _own(session, desk), ImportState.FAILED, desk.clock, failure=error.detail)
+    except Stopped:
+        log.info("import.stopped", import_id=str(desk.import_id))
+
+
+def _look(desk: Desk) -> Plan:
+    with desk.open() as session:
+        row = _own(session, desk)
+        asked = row.mapping.get("asked", {})
+        file_id, list_id, position = row.file_id, row.list_id, row.position
+    if file_id is None:
+        raise BadFile("The file is no longer kept. Upload it again.")
+    encoding = asked.get("encoding") or find_encoding(desk.blocks(file_id))
+    _keep(desk)
+    reader = Reader(desk.blocks(file_id), encoding=encoding, delimiter=asked.get("delimiter"))
+    with desk.open() as session:
+        columns = _columns(session, desk, reader, asked.get("columns"))
+    dates = {c.index: DateEvidence() for c in columns if c.target and c.target.of is AttributeKind.DATE}
+    email = next(c.index for c in columns if c.target and c.target.kind is TargetKind.EMAIL)
+    with desk.open() as session:
+        lost = _lost_rows(session, desk, _addresses(reader, email, dates))
+    orders = {index: evidence.order for index, evidence in dates.items()}
+    return Plan(file_id, list_id, position, encoding, reader.delimiter, tuple(columns), orders, lost)
+
+
+def _columns(session: Session, desk: Desk, reader: Reader, asked: Mapping[str, Any] | None) -> list[Column]:
+    """Decide what the columns mean, register new attributes, and write both down for people to see."""
+    row = _own(session, desk)
+    known = known_attributes(session)
+    columns = plan_columns(reader.header, asked=asked, known=known)
+    add_missing(session, new_attributes(columns, known), now=desk.clock.now())
+    row.mapping = {
+        **row.mapping,
+        "encoding": reader.encoding,
+        "delimiter": reader.delimiter,
+        "columns": [
+            {"header": c.header[:200], "target": str(c.target) if c.target else None, "note": c.note} for c in columns
+        ],
+    }
+    session.flush()
+    return columns
+
+
+def _addresses(reader: Reader, email: int, dates: Mapping[int, DateEvidence]) -> Iterator[tuple[int, str]]:
+    """Yield number and address key of each usable row, and collect what the dates say on the way."""
+    for no, cells, problem in reader.rows():
+        if problem is not None:
+            continue
+        for index, evidence in dates.items():
+            if index < len(cells):
+                evidence.look(cells[index])
+        try:
+            yield no, read_address(cells[email] if email < len(cells) else "").key
+        except Unfit:
+            continue
+
+
+def _lost_rows(session: Session, desk: Desk, addresses: Iterator[tuple[int, str]]) -> RowSet:
+    """Return the rows that a later row of the same address overrides. The keys go to the database, not to memory."""
+    session.execute(sa.text('CREATE TEMPORARY TABLE seen (no bigint, key text COLLATE "C") ON COMMIT DROP'))
+    raw = session.connection().connection.driver_connection
+    assert raw is not None  # noqa: S101  a session's connection is open
+    while some := list(islice(addresses, _LOOKED)):
+        with raw.cursor() as cursor, cursor.copy("COPY seen (no, key) FROM STDIN") as copy:
+            for item in some:
+                copy.write_row(item)
+        _keep(desk)
+    # One sort of the whole file: the only statement here whose time grows with it.
+    session.execute(sa.text("SET LOCAL statement_timeout = 0"))
+    statement = "SELECT no FROM (SELECT no, lead(no) OVER (PARTITION BY key ORDER BY no) AS later FROM seen) s"
+    found = sa.text(f"{statement} WHERE later IS NOT NULL").execution_options(yield_per=_LOOKED)
+    return RowSet(session.scalars(found))
+
+
+def _save(desk: Desk, plan: Plan) -> Iterator[Batch]:
+    """Save chunk after chunk; those before the position are only read for their notes."""
+    reader = Reader(desk.blocks(plan.file_id), encoding=plan.encoding, delimiter=plan.delimiter)
+    people = RowReader(plan.columns, plan.orders)
+    rows = reader.rows()
+    done = 0
+    while chunk := _chunk(rows):
+        batch = people.read(chunk, lost=plan.lost)
+        with desk.open() as session:
+            if done + len(chunk) <= plan.position:
+                _read_again(session, desk, batch, people.email_header)
+            else:
+                _save_chunk(session, desk, plan, batch, people, start=done, done_bytes=reader.done_bytes)
+        done += len(chunk)
+        yield batch
+
+
+def _chunk(rows: Iterator[Row]) -> list[Row]:
+    """Take the next rows: as many as one transaction saves well, and no more than fit into memory."""
+    taken: list[Row] = []
+    size = 0
+    for row in rows:
+        taken.append(row)
+        size += sum(map(len, row.cells))
+        if len(taken) >= CHUNK_ROWS or size >= CHUNK_CHARS:
+            break
+    return taken
+
+
+def _save_chunk(
+    session: Session, desk: Desk, plan: Plan, batch: Batch, people: RowReader, *, start: int, done_bytes: int
+) -> None:
+    now = desk.clock.now()
+    # First of all, so that of two workers at one import only one writes, and nobody writes after a cancel.
+    counts = session.scalar(
+        sa.update(Import)
+        .where(*_mine(session, desk), Import.position == start)
+        .values(position=start + batch.rows, done_bytes=done_bytes)
+        .returning(Import.counts)
+    )
+    if counts is None:
+        raise Stopped
+    _hold(session, desk)
+    saved = save_people(
+        session,
+        people=batch.people,
+        source=Source(IMPORT, people.keys, people.topics),
+        list_ids=[plan.list_id],
+        address_hash=desk.vault.address_hash,
+        now=now,
+    )
+    batch.notes += _troubles(batch, saved, people)
+    session.execute(sa.update(Import).where(*_mine(session, desk)).values(counts=_added(counts, batch, saved)))
+
+
+def _read_again(session: Session, desk: Desk, batch: Batch, email_header: str) -> None:
+    bring(session, batch.people, address_hash=desk.vault.address_hash)
+    batch.notes += _kept_notes(kept_withdrawn(session), email_header)
+    _hold(session, desk)
+
+
+def _troubles(batch: Batch, saved: Saved, people: RowReader) -> list[Note]:
+    by_row = {person.row: person for person in batch.people}
+    large = "With what is known already, this contact would have too many values. Its attributes stayed as they were."
+    lost = "This id belongs to another contact. It was left out."
+    return [
+        *(Note(row, people.email_header, by_row[row].email, large, Level.WARNING) for row in saved.too_large),
+        *(Note(row, "external_id", text, lost, Level.WARNING) for row, text in saved.lost_ids),
+        *_kept_notes(saved.kept_withdrawn, people.email_header),
+    ]
+
+
+def _kept_notes(kept: tuple[tuple[int, str, str], ...], header: str) -> list[Note]:
+    return [
+        Note(row, header, email, f"This person unsubscribed from {topic}, and stays so.", Level.WARNING)
+        for row, topic, email in kept
+    ]
+
+
+def _added(counts: Mapping[str, int], batch: Batch, saved: Saved) -> dict[str, int]:
+    contacts, created, updated = len(batch.people), len(saved.created), len(saved.updated)
+    more = {
+        "rows": batch.rows,
+        "invalid": batch.invalid,
+        "duplicates": batch.duplicates,
+        "contacts": contacts,
+        "created": created,
+        "updated": updated,
+        "unchanged": contacts - created - updated,
+        "kept_withdrawn": len(saved.kept_withdrawn),
+        "warnings": sum(note.level is Level.WARNING for note in batch.notes),
+    }
+    return {word: counts.get(word, 0) + number for word, number in more.items()}
+
+
+def _finish(desk: Desk, report: ErrorFile) -> None:
+    with desk.open() as session:
+        row = _own(session, desk)
+        row.done_bytes = row.size_bytes
+        if report.lines:
+            now = desk.clock.now()
+            stored = files.put(
+                session,
+                [report.content()],
+                name=f"errors-{show('imp', row.import_id)}.csv",
+                content_type="text/csv",
+                now=now,
+                max_bytes=2**31,
+                expires_at=now + timedelta(days=KEPT_DAYS),
+            )
+            row.error_file_id = stored.file_id
+        _end(session, row, ImportState.DONE, desk.clock)
+
+
+def _end(session: Session, row: Import, state: ImportState, clock: Clock, *, failure: str | None = None) -> None:
+    """Write the end down. The uploaded file is personal data that nobody needs any more."""
+    row.state, row.failure, row.finished_at = state.value, failure, clock.now()
+    if row.file_id is not None:
+        files.remove(session, row.file_id)
+        row.file_id = None
+    session.flush()
+    facts = {"state": state.value, "counts": dict(row.counts)}
+    subject = show("imp", row.import_id)
+    audit.append(session, actor=SYSTEM, action="import.finished", subject=subject, now=clock.now(), facts=facts)
+
+
+def _mine(session: Session, desk: Desk) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        Import.tenant_id == bound_tenant(session),
+        Import.import_id == desk.import_id,
+        Import.state == ImportState.RUNNING.value,
+    )
+
+
+def _own(session: Session, desk: Desk) -> Import:
+    """Return the import, locked. Raises Stopped when it is not running."""
+    row = session.scalars(sa.select(Import).where(*_mine(session, desk)).with_for_update()).one_or_none()
+    if row is None:
+        raise Stopped
+    return row
+
+
+def _keep(desk: Desk) -> None:
+    with desk.open() as session:
+        _own(session, desk)
+        _hold(session, desk)
+
+
+def _hold(session: Session, desk: Desk) -> None:
+    """Keep the import in our hands. Its row on the agenda may be gone: a worker that woke up late let go of it."""
+    now = desk.clock.now()
+    until = now + timedelta(seconds=HOLD_S)
+    if not renew(session, work=IMPORT_FILE, subject=desk.import_id, until=until):
+        arm(session, work=IMPORT_FILE, subject=desk.import_id, due_at=now)
+        renew(session, work=IMPORT_FILE, subject=desk.import_id, until=until)

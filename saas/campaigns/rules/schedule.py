@@ -1,0 +1,57 @@
+"""Time rules: the five-minute lead (R1), wall times and zones (R17)."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from saas.kernel.errors import Conflict
+
+
+class InThePast(Conflict):
+    """The planned time has passed; nothing ever starts silently late (S42, R13)."""
+
+    code = "slot_passed"
+
+
+def effective_start(planned_at: datetime, *, published_at: datetime, lead_s: int) -> datetime:
+    """Return when a scheduled step really begins: a minimum lead after publication, not an addition (R1, S47).
+
+    Raises InThePast when the planned time had passed at publication (S42).
+    """
+    if planned_at < published_at:
+        raise InThePast("The planned time has passed. Choose a new time, then ask for approval again.")
+    return max(planned_at, published_at + timedelta(seconds=lead_s))
+
+
+def at_wall_time(wall: str, zone: str) -> datetime:
+    """Return the moment of a wall time in an IANA zone, in UTC (R17).
+
+    A time that the spring change skips becomes the first valid moment after the gap; one that the autumn change
+    doubles is its first. Raises ValueError for a text that is no wall time.
+    """
+    local = datetime.fromisoformat(wall)
+    if local.tzinfo is not None:
+        raise ValueError("a wall time has no offset")
+    tz = ZoneInfo(zone)
+    first = local.replace(tzinfo=tz, fold=0).astimezone(UTC)
+    if first.astimezone(tz).replace(tzinfo=None) == local:
+        return first
+    # In a gap the offset before it (fold 0) leads past it, the one after it (fold 1) to before it; the gap's end
+    # lies between, at the moment at which the offset changes.
+    return _end_of_gap(local.replace(tzinfo=tz, fold=1).astimezone(UTC), first, tz)
+
+
+def _end_of_gap(before: datetime, after: datetime, tz: ZoneInfo) -> datetime:
+    old = before.astimezone(tz).utcoffset()
+    while after - before > timedelta(seconds=1):
+        middle = before + (after - before) / 2
+        if middle.astimezone(tz).utcoffset() == old:
+            before = middle
+        else:
+            after = middle
+    return after.replace(microsecond=0)
+
+
+def shown_minute(moment: datetime) -> datetime:
+    """Round up to the minute, as pages show start times (R1)."""
+    down = moment.replace(second=0, microsecond=0)
+    return down if down == moment else down + timedelta(minutes=1)

@@ -1,0 +1,219 @@
+"""Shapes of the campaigns API."""
+
+from collections.abc import Callable
+
+from marshmallow import fields, validate
+
+from saas.campaigns.types import CampaignKind, CampaignState
+from saas.channels.types import Purpose
+from saas.http.fields import Id, Moment, Strict, without_controls, without_nul
+from saas.http.paging import PageArguments
+
+_NAME: list[Callable[[str], object]] = [validate.Length(1, 200), without_controls]
+_LONG: list[Callable[[str], object]] = [validate.Length(max=2000), without_nul]
+_KEY = validate.Regexp(r"^[a-z][a-z0-9_]{0,59}$", error="Use small letters, digits and _, starting with a letter.")
+
+
+class CampaignIn(Strict):
+    """A new campaign."""
+
+    name = fields.String(required=True, validate=_NAME)
+    description = fields.String(load_default="", validate=_LONG)
+    project_id = Id("prj", required=True)
+    kind = fields.Enum(CampaignKind, by_value=True, required=True)
+    purpose = fields.Enum(Purpose, by_value=True, required=True)
+
+
+class CampaignPatch(Strict):
+    """The words about a campaign."""
+
+    name = fields.String(validate=_NAME)
+    description = fields.String(validate=_LONG)
+
+
+class CampaignsArguments(PageArguments):
+    """How a list of campaigns is narrowed."""
+
+    state = fields.Enum(CampaignState, by_value=True, load_default=None)
+    project_id = Id("prj", load_default=None)
+    q = fields.String(load_default="", validate=validate.Length(max=200))
+
+
+class AudienceChoice(Strict):
+    """Who gets it: a public audience, or everybody of a list."""
+
+    audience_id = fields.String(validate=validate.Length(max=40))
+    list_id = fields.String(validate=validate.Length(max=40))
+
+
+class PayloadField(Strict):
+    """A declared field of the context that calls send along (R5.6)."""
+
+    key = fields.String(required=True, validate=_KEY)
+    kind = fields.String(required=True, validate=validate.OneOf(("text", "number", "boolean")))
+    required = fields.Boolean(load_default=True)
+
+
+class Payload(Strict):
+    """What a call sends along."""
+
+    fields_ = fields.List(
+        fields.Nested(PayloadField),
+        data_key="fields",
+        attribute="fields",
+        load_default=list,
+        validate=validate.Length(max=50),
+    )
+
+
+class Content(Strict):
+    """A message's Liquid sources."""
+
+    subject = fields.String(load_default="", validate=_LONG)
+    preheader = fields.String(load_default="", validate=_LONG)
+    html = fields.String(load_default="", validate=[validate.Length(max=1_000_000), without_nul])
+    text = fields.String(load_default="", validate=[validate.Length(max=1_000_000), without_nul])
+
+
+class StepDraft(Strict):
+    """A step of a draft. `at` is a wall time in the campaign's zone; null runs on call."""
+
+    step_no = fields.Integer(required=True, validate=validate.Range(1, 999))
+    kind = fields.String(load_default="email", validate=validate.Length(max=40))
+    name = fields.String(load_default="Message", validate=_NAME)
+    channel_id = fields.String(load_default=None, allow_none=True, validate=validate.Length(max=40))
+    at = fields.String(load_default=None, allow_none=True, validate=validate.Length(max=40))
+    content = fields.Nested(Content, load_default=dict)
+
+
+class Draft(Strict):
+    """What a revision will do; may be incomplete while it is edited."""
+
+    audience = fields.Nested(AudienceChoice, load_default=None, allow_none=True)
+    topic = fields.String(load_default=None, allow_none=True, validate=_KEY)
+    time_zone = fields.String(load_default=None, allow_none=True, validate=validate.Length(max=60))
+    payload = fields.Nested(Payload, load_default=lambda: {"fields": []})
+    steps = fields.List(fields.Nested(StepDraft), load_default=list, validate=validate.Length(max=100))
+
+
+class DraftIn(Strict):
+    """A draft to save."""
+
+    draft = fields.Nested(Draft, required=True)
+
+
+class SubmitIn(Strict):
+    """A request for approval."""
+
+    note = fields.String(load_default="", validate=_LONG)
+
+
+class DecisionIn(Strict):
+    """A decision over exactly what was shown."""
+
+    content_hash = fields.String(required=True, validate=validate.Length(1, 80))
+    comment = fields.String(load_default="", validate=[validate.Length(max=4000), without_nul])
+
+
+class Nothing(Strict):
+    """An empty body."""
+
+
+class FaultOut(Strict):
+    """Something that still stops a submission."""
+
+    pointer = fields.String(required=True)
+    message = fields.String(required=True)
+
+
+class DecisionOut(Strict):
+    """A decision that was made."""
+
+    account_id = Id("acc", required=True)
+    name = fields.String(required=True)
+    decision = fields.String(required=True)
+    content_hash = fields.String(required=True)
+    comment = fields.String(required=True)
+    at = Moment(required=True)
+
+
+class RevisionBrief(Strict):
+    """A revision's state."""
+
+    no = fields.Integer(required=True)
+    state = fields.String(required=True)
+    content_hash = fields.String(allow_none=True, required=True)
+    audience_count = fields.Integer(allow_none=True, required=True)
+    planned_at = Moment(allow_none=True, required=True)
+    effective_at = Moment(allow_none=True, required=True)
+    submitted_at = Moment(allow_none=True, required=True)
+    published_at = Moment(allow_none=True, required=True)
+
+
+class RevisionOut(RevisionBrief):
+    """A revision, whole."""
+
+    version = fields.Integer(required=True)
+    draft = fields.Dict(required=True)
+    document = fields.Raw(allow_none=True, required=True)
+    submitted_by = Id("acc", allow_none=True, required=True)
+    editors = fields.List(Id("acc"), required=True)
+    decisions = fields.List(fields.Nested(DecisionOut), required=True)
+    checks = fields.List(fields.Nested(FaultOut), required=True)
+    allowed_moves = fields.List(fields.String(), required=True)
+
+
+class CampaignOut(Strict):
+    """A campaign with its newest revision."""
+
+    campaign_id = Id("cam", required=True)
+    project_id = Id("prj", required=True)
+    name = fields.String(required=True)
+    description = fields.String(required=True)
+    kind = fields.String(required=True)
+    purpose = fields.String(required=True)
+    state = fields.String(required=True)
+    held_reason = fields.String(allow_none=True, required=True)
+    created_by = Id("acc", allow_none=True, required=True)
+    created_at = Moment(required=True)
+    updated_at = Moment(required=True)
+    started_at = Moment(allow_none=True, required=True)
+    finished_at = Moment(allow_none=True, required=True)
+    version = fields.Integer(required=True)
+    allowed_moves = fields.List(fields.String(), required=True)
+    revision = fields.Nested(RevisionBrief, required=True)
+
+
+class SampleOut(Strict):
+    """A person of the audience and the message they would get."""
+
+    contact_id = Id("ctc", allow_none=True, required=True)
+    email = fields.String(required=True)
+    label = fields.String(required=True)
+    subject = fields.String(required=True)
+    html = fields.String(required=True)
+    text = fields.String(required=True)
+    failure = fields.String(allow_none=True, required=True)
+
+
+class ReviewStepOut(Strict):
+    """A message as approvers see it."""
+
+    step_no = fields.Integer(required=True)
+    name = fields.String(required=True)
+    channel = fields.Dict(required=True)
+    links = fields.List(fields.String(), required=True)
+    samples = fields.List(fields.Nested(SampleOut), required=True)
+
+
+class ReviewOut(Strict):
+    """Exactly what will be sent: how many, to whom, what, when."""
+
+    content_hash = fields.String(allow_none=True, required=True)
+    count = fields.Integer(allow_none=True, required=True)
+    reachable = fields.Integer(allow_none=True, required=True)
+    drop_outs = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
+    planned_at = Moment(allow_none=True, required=True)
+    effective_if_approved_now = Moment(allow_none=True, required=True)
+    time_zone = fields.String(allow_none=True, required=True)
+    steps = fields.List(fields.Nested(ReviewStepOut), required=True)

@@ -1,0 +1,92 @@
+"""Pause, resume, stop, hold: one update of the campaign's row, which waits for claims in flight (ledger.md, stop)."""
+
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from saas.audit import service as audit
+from saas.campaigns import queries
+from saas.campaigns.models import Campaign
+from saas.campaigns.rules.lifecycle import campaign_after
+from saas.campaigns.types import SETTLE_STOP, START_CAMPAIGN, CampaignMove, CampaignState
+from saas.kernel.ids import show
+from saas.permissions.policy import require
+from saas.permissions.types import SYSTEM, Action, Actor
+from saas.platform.agenda import service as agenda
+
+CHANNEL: Final = "campaign_stop"  # senders LISTEN here; the payload is the campaign's id
+
+
+def pause(session: Session, *, actor: Actor, campaign_id: UUID, now: datetime) -> Campaign:
+    """Hold everything: no step begins, a running send stops between two messages (R9)."""
+    row = queries.campaign_for_update(session, actor=actor, campaign_id=campaign_id)
+    require(actor, Action.CAMPAIGN_CONTROL, row.project_id)
+    _move(session, row, CampaignMove.PAUSE, now)
+    _tell_senders(session, row)
+    _audit(session, actor, row, "campaign.paused", now)
+    return row
+
+
+def resume(session: Session, *, actor: Actor, campaign_id: UUID, now: datetime) -> Campaign:
+    """Go on with those who were not served yet; nobody gets anything twice (R9)."""
+    row = queries.campaign_for_update(session, actor=actor, campaign_id=campaign_id)
+    require(actor, Action.CAMPAIGN_CONTROL, row.project_id)
+    _move(session, row, CampaignMove.RESUME, now)
+    row.held_reason = None
+    session.flush()
+    agenda.arm(session, work=START_CAMPAIGN, subject=row.campaign_id, due_at=now)
+    _audit(session, actor, row, "campaign.resumed", now)
+    return row
+
+
+def stop(session: Session, *, actor: Actor, campaign_id: UUID, now: datetime) -> Campaign:
+    """Stop for good (R12): messages in flight may finish, everything else is cancelled."""
+    row = queries.campaign_for_update(session, actor=actor, campaign_id=campaign_id)
+    require(actor, Action.CAMPAIGN_CONTROL, row.project_id)
+    stop_sending(session, actor=actor, campaign=row, now=now)
+    return row
+
+
+def stop_sending(session: Session, *, actor: Actor, campaign: Campaign, now: datetime) -> None:
+    """Stop a campaign whose row is locked already."""
+    _move(session, campaign, CampaignMove.STOP, now)
+    _tell_senders(session, campaign)
+    agenda.arm(session, work=SETTLE_STOP, subject=campaign.campaign_id, due_at=now)
+    _audit(session, actor, campaign, "campaign.stopping", now)
+
+
+def hold(session: Session, *, campaign: Campaign, reason: str, now: datetime, facts: dict[str, Any]) -> None:
+    """Hold a campaign that must not go on until a person decides: drift, another hash, a missed slot."""
+    _move(session, campaign, CampaignMove.HOLD, now)
+    campaign.held_reason = reason
+    session.flush()
+    _tell_senders(session, campaign)
+    _audit(session, SYSTEM, campaign, "campaign.held", now, facts=facts)
+
+
+def _move(session: Session, row: Campaign, move: CampaignMove, now: datetime) -> None:
+    row.state = campaign_after(CampaignState(row.state), move).value
+    row.stop_epoch += 1
+    row.updated_at, row.version = now, row.version + 1
+    if move is CampaignMove.STOP:
+        row.held_reason = None
+    session.flush()
+
+
+def _tell_senders(session: Session, row: Campaign) -> None:
+    session.execute(sa.text("SELECT pg_notify(:channel, :id)"), {"channel": CHANNEL, "id": str(row.campaign_id)})
+
+
+def _audit(
+    session: Session,
+    actor: Actor,
+    row: Campaign,
+    action: str,
+    now: datetime,
+    *,
+    facts: dict[str, Any] | None = None,
+) -> None:
+    audit.append(session, actor=actor, action=action, subject=show("cam", row.campaign_id), now=now, facts=facts)

@@ -1,0 +1,192 @@
+"""Make campaigns and edit their drafts. Whoever edits is written down: they may not sign what they wrote (R13)."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from saas.audit import service as audit
+from saas.campaigns import queries
+from saas.campaigns.models import Campaign, Revision, RevisionEditor
+from saas.campaigns.rules.draft import EMPTY
+from saas.campaigns.rules.lifecycle import FINAL, REVISION, NotAllowed, campaign_after, revision_after, revision_moves
+from saas.campaigns.types import CampaignKind, CampaignMove, CampaignState, RevisionMove, RevisionState
+from saas.channels.types import Purpose
+from saas.kernel.errors import Conflict, Invalid, require_version
+from saas.kernel.ids import show, uuid7
+from saas.permissions.policy import require
+from saas.permissions.types import Action, Actor
+from saas.platform.db import bound_tenant
+from saas.tenants.service.workspaces import project_in
+
+
+class RevisionOpen(Conflict):
+    """There is a revision being worked on already; a campaign has at most one."""
+
+    code = "revision_open"
+
+
+def create(
+    session: Session,
+    *,
+    actor: Actor,
+    project_id: UUID,
+    name: str,
+    description: str,
+    kind: CampaignKind,
+    purpose: Purpose,
+    time_zone: str,
+    now: datetime,
+) -> Campaign:
+    """Make a campaign with an empty first revision. Raises NotFound, LacksRight, Invalid."""
+    project_in(session, project_id)
+    require(actor, Action.CAMPAIGN_WRITE, project_id)
+    if kind is CampaignKind.DATED and purpose is Purpose.TRANSACTIONAL:
+        raise Invalid.at("/purpose", "Transactional messages answer a call; a dated campaign is marketing.")
+    row = Campaign(
+        tenant_id=bound_tenant(session),
+        campaign_id=uuid7(),
+        project_id=project_id,
+        name=name.strip(),
+        description=description,
+        kind=kind.value,
+        purpose=purpose.value,
+        state=CampaignState.DRAFT.value,
+        stop_epoch=0,
+        created_by=actor.account_id,
+        created_at=now,
+        updated_at=now,
+        version=1,
+    )
+    session.add(row)
+    session.flush()
+    draft = {**EMPTY, "time_zone": time_zone}
+    if purpose is Purpose.MARKETING:
+        draft["topic"] = "newsletter"
+    _add_revision(session, row, no=1, draft=draft, actor=actor, now=now)
+    facts = {"kind": kind.value, "purpose": purpose.value}
+    audit.append(session, actor=actor, action="campaign.created", subject=_subject(row), now=now, facts=facts)
+    return row
+
+
+def rename(
+    session: Session, *, actor: Actor, campaign_id: UUID, version: int, name: str, description: str, now: datetime
+) -> Campaign:
+    """Change the words about a campaign; they are not part of what is signed."""
+    row = queries.campaign_for_update(session, actor=actor, campaign_id=campaign_id)
+    require(actor, Action.CAMPAIGN_WRITE, row.project_id)
+    require_version(row.version, version)
+    row.name, row.description, row.updated_at = name.strip(), description, now
+    row.version += 1
+    session.flush()
+    audit.append(session, actor=actor, action="campaign.renamed", subject=_subject(row), now=now)
+    return row
+
+
+def save(
+    session: Session,
+    *,
+    actor: Actor,
+    campaign_id: UUID,
+    no: int,
+    version: int,
+    draft: Mapping[str, Any],
+    now: datetime,
+) -> Revision:
+    """Save a draft. In review it is locked; an approval that was given becomes void. Raises Stale, NotAllowed."""
+    campaign = queries.campaign(session, actor=actor, campaign_id=campaign_id)
+    require(actor, Action.CAMPAIGN_WRITE, campaign.project_id)
+    row = queries.revision_for_update(session, campaign_id=campaign_id, no=no)
+    state = RevisionState(row.state)
+    if state is not RevisionState.EDITING:
+        row.state = _reopened(state).value
+    require_version(row.version, version)
+    row.draft = dict(draft)
+    row.document, row.content_hash, row.audience_count = None, None, None
+    row.updated_at, row.version = now, row.version + 1
+    session.flush()
+    _note_editor(session, row, actor, now)
+    audit.append(
+        session, actor=actor, action="revision.edited", subject=_subject(campaign), now=now, facts={"revision": no}
+    )
+    return row
+
+
+def new_revision(session: Session, *, actor: Actor, campaign_id: UUID, now: datetime) -> Revision:
+    """Open the next revision, copied from the newest. Raises RevisionOpen, NotAllowed."""
+    campaign = queries.campaign_for_update(session, actor=actor, campaign_id=campaign_id)
+    require(actor, Action.CAMPAIGN_WRITE, campaign.project_id)
+    if CampaignState(campaign.state) in FINAL | {CampaignState.STOPPING}:
+        raise NotAllowed(f"This campaign is {campaign.state}; duplicate it instead.", allowed_transitions=[])
+    newest = queries.revisions(session, campaign_id)[0]
+    if RevisionState(newest.state) in _OPEN:
+        raise RevisionOpen(f"Revision {newest.no} is {newest.state}; work goes on there.", revision=newest.no)
+    row = _add_revision(session, campaign, no=newest.no + 1, draft=newest.draft, actor=actor, now=now)
+    facts = {"revision": row.no, "copied_from": newest.no}
+    audit.append(session, actor=actor, action="revision.created", subject=_subject(campaign), now=now, facts=facts)
+    return row
+
+
+def archive(session: Session, *, actor: Actor, campaign_id: UUID, now: datetime) -> Campaign:
+    """Put a draft or a final campaign away."""
+    row = queries.campaign_for_update(session, actor=actor, campaign_id=campaign_id)
+    require(actor, Action.CAMPAIGN_WRITE, row.project_id)
+    row.state = campaign_after(CampaignState(row.state), CampaignMove.ARCHIVE).value
+    row.updated_at, row.version = now, row.version + 1
+    session.flush()
+    audit.append(session, actor=actor, action="campaign.archived", subject=_subject(row), now=now)
+    return row
+
+
+_OPEN = frozenset(
+    {RevisionState.EDITING, RevisionState.IN_REVIEW, RevisionState.CHANGES_REQUESTED, RevisionState.APPROVED}
+)
+
+
+def _reopened(state: RevisionState) -> RevisionState:
+    if REVISION.after(state, RevisionMove.EDIT) is None:
+        moves = [m.value for m in revision_moves(state)]
+        raise NotAllowed(f"This revision is {state.value} and locked.", state=state.value, allowed_transitions=moves)
+    return revision_after(state, RevisionMove.EDIT)
+
+
+def _add_revision(
+    session: Session, campaign: Campaign, *, no: int, draft: Mapping[str, Any], actor: Actor, now: datetime
+) -> Revision:
+    row = Revision(
+        tenant_id=campaign.tenant_id,
+        campaign_id=campaign.campaign_id,
+        no=no,
+        state=RevisionState.EDITING.value,
+        draft=dict(draft),
+        created_at=now,
+        updated_at=now,
+        version=1,
+    )
+    session.add(row)
+    session.flush()
+    _note_editor(session, row, actor, now)
+    return row
+
+
+def _note_editor(session: Session, row: Revision, actor: Actor, now: datetime) -> None:
+    # For a key this is the person who made it: a key is no way around four eyes.
+    if actor.account_id is not None:
+        session.execute(
+            insert(RevisionEditor)
+            .values(
+                tenant_id=row.tenant_id,
+                campaign_id=row.campaign_id,
+                no=row.no,
+                account_id=actor.account_id,
+                at=now,
+            )
+            .on_conflict_do_nothing()
+        )
+
+
+def _subject(campaign: Campaign) -> str:
+    return show("cam", campaign.campaign_id)

@@ -1,0 +1,91 @@
+"""Shapes of the channels API. What values mean is checked in rules, for the API and the pages alike."""
+
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+from marshmallow import fields, validate
+
+from saas.channels.rules import MAX_NAME, MAX_SECRET, fingerprint_of
+from saas.channels.types import ChannelKind, Purpose, Security
+from saas.http.fields import Id, Moment, Strict, without_controls
+from saas.http.paging import PageArguments
+
+Checks: TypeAlias = list[Callable[[Any], Any]]
+
+_ADDRESS: Final[Checks] = [validate.Length(1, 320), without_controls]
+_SECRET: Final[Checks] = [validate.Length(1, MAX_SECRET), without_controls]
+_HOST: Final[Checks] = [validate.Length(1, 255), without_controls]
+_NAME: Final[Checks] = [validate.Length(1, MAX_NAME), without_controls]
+
+
+class ChannelChanges(Strict):
+    """What may be changed: everything but the purpose. The password is never given out again."""
+
+    name = fields.String(validate=_NAME)
+    from_name = fields.String(validate=_NAME)
+    from_address = fields.String(validate=_ADDRESS)
+    reply_to = fields.String(allow_none=True, validate=_ADDRESS)
+    return_path = fields.String(allow_none=True, validate=_ADDRESS)
+    host = fields.String(validate=_HOST)
+    port = fields.Integer(strict=True, validate=validate.Range(1, 65535))
+    security = fields.Enum(Security, by_value=True)
+    username = fields.String(allow_none=True, validate=_SECRET)
+    password = fields.String(allow_none=True, load_only=True, validate=_SECRET)
+    rate_per_minute = fields.Integer(strict=True, allow_none=True, validate=validate.Range(1))
+
+
+class ChannelArguments(ChannelChanges):
+    """A new configuration."""
+
+    name = fields.String(required=True, validate=_NAME)
+    purpose = fields.Enum(Purpose, by_value=True, required=True)
+    from_name = fields.String(required=True, validate=_NAME)
+    from_address = fields.String(required=True, validate=_ADDRESS)
+    host = fields.String(required=True, validate=_HOST)
+    port = fields.Integer(strict=True, required=True, validate=validate.Range(1, 65535))
+    security = fields.Enum(Security, by_value=True, required=True)
+
+
+class ChannelListArguments(PageArguments):
+    """The query of the list."""
+
+    purpose = fields.Enum(Purpose, by_value=True, load_default=None)
+
+
+class ChannelOut(Strict):
+    """A configuration."""
+
+    channel_id = Id("chn", required=True)
+    name = fields.String(required=True)
+    kind = fields.String(required=True, validate=validate.OneOf([word.value for word in ChannelKind]))
+    purpose = fields.String(required=True, validate=validate.OneOf([word.value for word in Purpose]))
+    from_name = fields.String(required=True)
+    from_address = fields.String(required=True)
+    reply_to = fields.String(required=True, allow_none=True)
+    return_path = fields.String(required=True, allow_none=True)
+    host = fields.String(required=True)
+    port = fields.Integer(required=True)
+    security = fields.String(required=True, validate=validate.OneOf([word.value for word in Security]))
+    username = fields.String(required=True, allow_none=True)
+    has_password = fields.Function(lambda row: row.password_sealed is not None, metadata={"type": "boolean"})
+    rate_per_minute = fields.Integer(required=True, allow_none=True)
+    # What an approver signs of it; when it changes, approved campaigns are held.
+    fingerprint = fields.Function(fingerprint_of, metadata={"type": "object"})
+    created_at = Moment(required=True)
+    updated_at = Moment(required=True)
+    last_test_at = Moment(required=True, allow_none=True)
+    last_test_error = fields.String(required=True, allow_none=True)
+    version = fields.Integer(required=True)
+
+
+class TrialArguments(Strict):
+    """Whom to send a test message: yourself or another member."""
+
+    to = fields.String(required=True, validate=_ADDRESS)
+
+
+class TrialOut(Strict):
+    """Whether the relay took the message; `text` says so in words."""
+
+    accepted = fields.Boolean(required=True)
+    text = fields.String(required=True)

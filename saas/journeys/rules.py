@@ -1,0 +1,33 @@
+"""Pure rules of the trigger: the declared payload (R5.6)."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+MAX_CONTEXT_TEXT: Final = 2000
+GRACE: Final = timedelta(minutes=60)  # later than this a planned start is missed: a person decides (reliability.md 2)
+
+_KINDS: Final[Mapping[str, tuple[type, ...]]] = {"text": (str,), "number": (int, float), "boolean": (bool,)}
+
+
+def context_fault(context: Mapping[str, Any], payload: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return what is wrong with a recipient's context against the campaign's declared payload; None if nothing."""
+    declared = {field["key"]: field for field in payload}
+    for key in context:
+        if key not in declared:
+            return f"context.{key} is not declared in this campaign's payload."
+    for key, field in declared.items():
+        fault = _value_fault(key, context.get(key), field)
+        if fault:
+            return fault
+    return None
+
+
+def _value_fault(key: str, value: Any, field: Mapping[str, Any]) -> str | None:
+    if value is None:
+        return f"context.{key} is required." if field["required"] else None
+    if isinstance(value, bool) != (field["kind"] == "boolean") or not isinstance(value, _KINDS[field["kind"]]):
+        return f"context.{key} must be a {field['kind']}."
+    if isinstance(value, str) and (len(value) > MAX_CONTEXT_TEXT or "\0" in value):
+        return f"context.{key} is longer than {MAX_CONTEXT_TEXT} characters, or holds NUL."
+    return None

@@ -1,0 +1,1 @@
+"""What sets people moving: the start of a campaign, and the trigger."""

@@ -1,0 +1,122 @@
+"""Message step, channel email: a run, and its people frozen into chunks in order of contact id."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from saas.campaigns.models import Campaign, Revision
+from saas.campaigns.rules.document import Document, Step
+from saas.campaigns.steps import email
+from saas.channels.models import ChannelConfiguration
+from saas.kernel.ids import uuid7
+from saas.ledger.models import Run
+from saas.ledger.types import RunState
+from saas.platform.agenda import service as agenda
+from saas.platform.db import bound_tenant
+from saas.sending.rules import chunk_gap_s, chunk_size
+from saas.sending.types import send_work
+
+KIND: Final = email.KIND
+
+_FREEZE: Final = sa.text(
+    """
+    INSERT INTO chunk (tenant_id, run_id, no, entry_ids, not_before, state, deaths, retry)
+    SELECT :tenant, :run, nextval('chunk_no_seq'), ids, CAST(:start AS timestamptz) + make_interval(secs => g * :gap),
+      'pending', 0, false
+    FROM (
+        SELECT g, array_agg(entry_id ORDER BY contact_id, entry_id) AS ids FROM (
+            SELECT entry_id, contact_id, (row_number() OVER (ORDER BY contact_id, entry_id) - 1) / :size AS g
+            FROM entry WHERE tenant_id = :tenant AND campaign_id = :campaign AND occurrence = :occurrence
+        ) placed GROUP BY g ORDER BY g
+    ) packed
+    """
+)
+_ADD: Final = sa.text(
+    """
+    INSERT INTO chunk (tenant_id, run_id, no, entry_ids, not_before, state, deaths, retry)
+    VALUES (:tenant, :run, nextval('chunk_no_seq'), :ids, :now, 'pending', 0, false)
+    """
+)
+
+
+def open_run(
+    session: Session,
+    *,
+    campaign: Campaign,
+    revision: Revision,
+    document: Document,
+    step: Step,
+    dated: bool,
+    now: datetime,
+) -> Run:
+    """Open the run of a step by this revision. A dated step has one per occurrence, a triggered one per revision."""
+    row = Run(
+        tenant_id=bound_tenant(session),
+        run_id=uuid7(),
+        campaign_id=campaign.campaign_id,
+        step_no=step.step_no,
+        occurrence="",
+        revision_no=revision.no,
+        content_hash=document.content_hash,
+        channel_id=step.channel_id,
+        channel_fingerprint=dict(step.channel),
+        dated=dated,
+        planned_at=step.at,
+        effective_at=revision.effective_at,
+        started_at=now,
+        state=RunState.RUNNING.value,
+        facts={},
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def freeze(session: Session, run: Run, *, purpose: str, now: datetime) -> None:
+    """Put the campaign's whole cohort into chunks, spaced by the channel's rate, and have them sent."""
+    rate = session.get_one(ChannelConfiguration, (run.tenant_id, run.channel_id)).rate_per_minute
+    size = chunk_size(rate)
+    session.execute(
+        _FREEZE,
+        {
+            "tenant": run.tenant_id,
+            "run": run.run_id,
+            "campaign": run.campaign_id,
+            "occurrence": run.occurrence,
+            "start": now,
+            "gap": chunk_gap_s(rate, size),
+            "size": size,
+        },
+    )
+    agenda.arm(session, work=send_work(purpose), subject=run.run_id, due_at=now)
+
+
+def add_people(session: Session, run: Run, *, entry_ids: Sequence[int], purpose: str, now: datetime) -> None:
+    """Add triggered people to an open run, and have them sent at once."""
+    rate = session.get_one(ChannelConfiguration, (run.tenant_id, run.channel_id)).rate_per_minute
+    size = chunk_size(rate)
+    rows: list[dict[str, Any]] = [
+        {"tenant": run.tenant_id, "run": run.run_id, "ids": list(entry_ids[start : start + size]), "now": now}
+        for start in range(0, len(entry_ids), size)
+    ]
+    if rows:
+        session.execute(_ADD, rows)
+        agenda.arm(session, work=send_work(purpose), subject=run.run_id, due_at=now)
+
+
+def open_run_of(session: Session, *, campaign_id: UUID, revision_no: int, step_no: int) -> Run | None:
+    """Return the open run of a triggered step."""
+    return session.scalars(
+        sa.select(Run).where(
+            Run.tenant_id == bound_tenant(session),
+            Run.campaign_id == campaign_id,
+            Run.step_no == step_no,
+            Run.revision_no == revision_no,
+            Run.dated.is_(False),
+            Run.state == RunState.RUNNING,
+        )
+    ).first()

@@ -1,0 +1,171 @@
+"""Read the ledger: who may be sent to, and numbers that always balance (ledger.md)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session, aliased
+
+from saas.kernel.paging import Page, PageRequest, cut
+from saas.ledger.models import Consent, Contact, Run, Suppression
+from saas.platform.db import bound_tenant
+
+# Why a person may not be sent to now, null if they may. Over contact ct, suppression sp, consent cs (of the topic);
+# :marketing says whether consent is needed (R5.9). One text for the claim and for every forecast of it.
+SKIP_REASON: Final = """
+    CASE WHEN ct.contact_id IS NULL OR ct.erased_at IS NOT NULL THEN 'erased'
+         WHEN ct.email IS NULL THEN 'no_address'
+         WHEN sp.address_hash IS NOT NULL THEN 'suppressed'
+         WHEN :marketing AND cs.status = 'withdrawn' THEN 'unsubscribed'
+         WHEN :marketing AND cs.status IS NULL THEN 'no_consent' END
+"""
+SKIP_JOINS: Final = """
+    LEFT JOIN suppression sp ON sp.tenant_id = ct.tenant_id AND sp.address_hash = ct.address_hash
+    LEFT JOIN consent cs ON cs.tenant_id = ct.tenant_id AND cs.contact_id = ct.contact_id AND cs.topic = :topic
+"""
+
+# A person's state at a step (ledger.md): delivery.exc if set, else the state of the chunk that holds them.
+_STATES: Final = """
+    WITH held AS (
+        SELECT k.run_id, x.entry_id, bool_or(k.state = 'pending') AS pending,
+          bool_or(k.state = 'cancelled') AS cancelled
+        FROM chunk k CROSS JOIN LATERAL unnest(k.entry_ids) AS x(entry_id)
+        WHERE k.tenant_id = :tenant AND k.run_id = ANY(:runs) GROUP BY k.run_id, x.entry_id
+    ), people AS (
+        SELECT h.run_id, h.entry_id, d.contact_id, d.attempt, d.claimed_at, d.settled_at, d.reason, d.exc,
+          CASE WHEN d.exc = 'waiting' THEN CASE WHEN h.pending THEN 'open' ELSE 'cancelled' END
+               WHEN d.exc IN ('rejected', 'render_failed', 'failed') THEN 'failed'
+               WHEN d.exc IS NOT NULL THEN d.exc
+               WHEN d.entry_id IS NOT NULL THEN CASE c.state WHEN 'closed' THEN 'accepted' ELSE 'open' END
+               WHEN h.pending THEN 'open' WHEN h.cancelled THEN 'cancelled' ELSE 'open' END AS state
+        FROM held h JOIN run r ON r.tenant_id = :tenant AND r.run_id = h.run_id
+        LEFT JOIN delivery d ON d.tenant_id = :tenant AND d.entry_id = h.entry_id AND d.step_no = r.step_no
+        LEFT JOIN chunk c ON c.tenant_id = :tenant AND c.run_id = d.run_id AND c.no = d.chunk_no
+    )
+"""
+_NUMBERS: Final = sa.text(
+    _STATES
+    + """
+    SELECT run_id, state, count(*) AS people,
+      CASE WHEN state IN ('skipped', 'uncertain') THEN reason WHEN state = 'failed' THEN exc END AS why
+    FROM people GROUP BY 1, 2, 4
+    """
+)
+_PEOPLE: Final = sa.text(
+    _STATES
+    + """
+    SELECT p.entry_id, e.contact_id, ct.email, p.state, p.reason, p.exc, p.attempt, p.claimed_at, p.settled_at
+    FROM people p JOIN entry e ON e.tenant_id = :tenant AND e.entry_id = p.entry_id
+    LEFT JOIN contact ct ON ct.tenant_id = :tenant AND ct.contact_id = e.contact_id
+    WHERE (CAST(:state AS text) IS NULL OR p.state = :state) AND (CAST(:reason AS text) IS NULL OR p.reason = :reason)
+      AND p.entry_id > :after ORDER BY p.entry_id LIMIT :limit
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Counts of people. planned = accepted + skipped + failed + cancelled + uncertain + open, always (U4)."""
+
+    accepted: int = 0
+    skipped: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    uncertain: int = 0
+    open: int = 0
+    why: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    @property
+    def planned(self) -> int:
+        """Return how many people there are in all."""
+        return self.accepted + self.skipped + self.failed + self.cancelled + self.uncertain + self.open
+
+
+@dataclass(frozen=True, slots=True)
+class PersonAtStep:
+    """One person of a run and what became of them."""
+
+    entry_id: int
+    contact_id: UUID
+    email: str | None
+    state: str
+    reason: str | None
+    exc: str | None
+    attempt: int | None
+    claimed_at: datetime | None
+    settled_at: datetime | None
+
+
+def runs_of(session: Session, campaign_id: UUID) -> list[Run]:
+    """Return a campaign's runs in order of step and start."""
+    tenant = bound_tenant(session)
+    found = sa.select(Run).where(Run.tenant_id == tenant, Run.campaign_id == campaign_id)
+    return list(session.scalars(found.order_by(Run.step_no, Run.run_id)))
+
+
+def numbers(session: Session, run_ids: list[UUID]) -> dict[UUID, Numbers]:
+    """Count every person of each run once, by state."""
+    rows = session.execute(_NUMBERS, {"tenant": bound_tenant(session), "runs": run_ids})
+    counts: dict[UUID, dict[str, int]] = {run: {} for run in run_ids}
+    why: dict[UUID, dict[str, dict[str, int]]] = {run: {} for run in run_ids}
+    for row in rows:
+        counts[row.run_id][row.state] = counts[row.run_id].get(row.state, 0) + row.people
+        if row.why:
+            why[row.run_id].setdefault(row.state, {})[row.why] = row.people
+    return {run: Numbers(**counts[run], why=why[run]) for run in run_ids}
+
+
+def total(parts: list[Numbers]) -> Numbers:
+    """Return the sum of several runs' numbers."""
+    why: dict[str, dict[str, int]] = {}
+    for part in parts:
+        for state, reasons in part.why.items():
+            for reason, people in reasons.items():
+                held = why.setdefault(state, {})
+                held[reason] = held.get(reason, 0) + people
+    return Numbers(
+        accepted=sum(p.accepted for p in parts),
+        skipped=sum(p.skipped for p in parts),
+        failed=sum(p.failed for p in parts),
+        cancelled=sum(p.cancelled for p in parts),
+        uncertain=sum(p.uncertain for p in parts),
+        open=sum(p.open for p in parts),
+        why=why,
+    )
+
+
+def people(
+    session: Session, run_ids: list[UUID], *, state: str | None, reason: str | None, page: PageRequest
+) -> Page[PersonAtStep]:
+    """Return the people behind a number, in order of entry."""
+    rows = session.execute(
+        _PEOPLE,
+        {
+            "tenant": bound_tenant(session),
+            "runs": run_ids,
+            "state": state,
+            "reason": reason,
+            "after": int(page.after[0]) if page.after else 0,
+            "limit": page.limit + 1,
+        },
+    )
+    return cut([PersonAtStep(*row) for row in rows], limit=page.limit, key=lambda p: (str(p.entry_id),))
+
+
+def drop_outs(
+    session: Session, people_select: sa.Select[UUID], *, marketing: bool, topic: str | None
+) -> dict[str | None, int]:
+    """Forecast the claim: how many of these contacts could be sent to (key None) and how many not, by reason."""
+    p = people_select.subquery("p")
+    ct, sp, cs = aliased(Contact, name="ct"), aliased(Suppression, name="sp"), aliased(Consent, name="cs")
+    tables = (
+        sa.join(p, ct, sa.and_(ct.tenant_id == bound_tenant(session), ct.contact_id == p.c.contact_id))
+        .outerjoin(sp, sa.and_(sp.tenant_id == ct.tenant_id, sp.address_hash == ct.address_hash))
+        .outerjoin(cs, sa.and_(cs.tenant_id == ct.tenant_id, cs.contact_id == ct.contact_id, cs.topic == topic))
+    )
+    statement = sa.select(sa.text(f"{SKIP_REASON} AS reason"), sa.func.count()).select_from(tables)
+    rows = session.execute(statement.group_by(sa.text("1")), {"marketing": marketing})
+    return dict(rows.tuples().all())

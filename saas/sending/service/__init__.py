@@ -1,0 +1,1 @@
+"""The hot path: claim, deliver, settle; and what goes with it: ownership, recovery, stop."""

@@ -1,0 +1,116 @@
+"""Who a sender process is, and proof of its life (ledger.md, ownership).
+
+Every database connection of a sender holds a shared advisory lock on its owner id, so that nobody can take its chunks
+while one of its statements may still commit. Each second it beats; when no beat succeeded for five seconds it fences
+itself: it stops between two messages, leaves its chunk claimed, and ends.
+"""
+
+import select
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+from uuid import UUID
+
+import psycopg
+import sqlalchemy as sa
+import structlog
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+from saas.campaigns.service.control import CHANNEL
+from saas.kernel.clock import Clock, monotonic
+from saas.kernel.ids import uuid7
+from saas.platform.agenda.types import Queue
+from saas.platform.roles import psycopg_url
+from saas.sending.models import Sender
+from saas.sending.types import BEAT_S, FENCE_S
+
+_BEAT: Final = "UPDATE sender SET beat_at = %s WHERE owner = %s"
+
+log = structlog.get_logger()
+
+
+def lock_key(owner: UUID) -> int:
+    """Return the advisory key of an owner: the last 8 bytes of its id, as a signed bigint."""
+    return int.from_bytes(owner.bytes[8:], "big", signed=True)
+
+
+class Owner:
+    """This process as a sender."""
+
+    def __init__(self, engine: sa.Engine, *, queue: Queue, clock: Clock) -> None:
+        self.id = uuid7()
+        self.engine = engine
+        self._clock = clock
+        self._queue = queue
+        self._alive_until = monotonic() + FENCE_S
+        self._flagged: set[str] = set()
+        self._ending = threading.Event()
+        event.listen(engine, "connect", self._hold_lock)
+        # Connections made before, by whatever looked at the database at start, don't hold the lock.
+        engine.dispose()
+
+    def start(self, *, on_fence: Callable[[], None]) -> None:
+        """Enter the register, then beat and listen for stops until `end`."""
+        now = self._clock.now()
+        with Session(self.engine) as session:
+            session.add(
+                Sender(owner=self.id, host=socket.gethostname(), queue=self._queue.value, started_at=now, beat_at=now)
+            )
+            session.commit()
+        threading.Thread(target=self._live, args=(on_fence,), name="sender-heart", daemon=True).start()
+
+    def end(self) -> None:
+        """Leave the register; called when nothing is claimed any more."""
+        self._ending.set()
+        with Session(self.engine) as session:
+            session.execute(sa.delete(Sender).where(Sender.owner == self.id))
+            session.commit()
+
+    def alive(self) -> bool:
+        """Say whether the last good beat is recent enough to go on sending."""
+        return monotonic() < self._alive_until
+
+    def take_flag(self, campaign_id: UUID) -> bool:
+        """Say whether a campaign was stopped, paused or held since the last question."""
+        text = str(campaign_id)
+        if text in self._flagged:
+            self._flagged.discard(text)
+            return True
+        return False
+
+    def _hold_lock(self, connection: psycopg.Connection[Any], _record: object) -> None:
+        before = connection.autocommit
+        connection.autocommit = True
+        connection.execute("SELECT pg_advisory_lock_shared(%s)", (lock_key(self.id),))
+        connection.autocommit = before
+
+    def _live(self, on_fence: Callable[[], None]) -> None:
+        while not self._ending.is_set():
+            try:
+                self._beat_and_listen()
+            except (psycopg.Error, OSError) as error:
+                log.warning("sender.heart", error=str(error))
+                self._ending.wait(0.5)
+            if not self.alive() and not self._ending.is_set():
+                on_fence()
+                return
+
+    def _beat_and_listen(self) -> None:
+        url = psycopg_url(self.engine.url.render_as_string(hide_password=False))
+        with psycopg.connect(url, autocommit=True, connect_timeout=3) as heart:
+            heart.execute("SELECT pg_advisory_lock_shared(%s)", (lock_key(self.id),))
+            heart.execute(f"LISTEN {CHANNEL}")
+            while not self._ending.is_set():
+                started = monotonic()
+                heart.execute(_BEAT, (self._clock.now(), self.id))
+                self._alive_until = started + FENCE_S
+                self._hear(heart, until=started + BEAT_S)
+
+    def _hear(self, heart: psycopg.Connection[Any], *, until: float) -> None:
+        while (left := until - monotonic()) > 0 and not self._ending.is_set():
+            readable, _, _ = select.select([heart.fileno()], [], [], left)
+            if readable:
+                for note in heart.notifies(timeout=0):
+                    self._flagged.add(note.payload)

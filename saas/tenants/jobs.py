@@ -1,0 +1,20 @@
+"""Agenda handlers of tenants."""
+
+from uuid import UUID
+
+from saas.platform.agenda.types import Handler, Picked, Piece, Work
+from saas.platform.settings import Settings
+from saas.tenants.service import invitations
+from saas.tenants.types import INVITATION_MAIL
+
+
+def handlers(settings: Settings) -> dict[Work, Handler]:
+    """Return who does which work of this package."""
+
+    def send_invitation(picked: Picked) -> Piece:
+        invitations.send_invitation(
+            picked.session, invitation_id=UUID(picked.subject), settings=settings, now=picked.now
+        )
+        return Piece()
+
+    return {INVITATION_MAIL: send_invitation}

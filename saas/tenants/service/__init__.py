@@ -1,0 +1,1 @@
+"""Writes of tenants, one module per noun."""

@@ -1,0 +1,278 @@
+"""Invitations by mail: make, send, resend, withdraw, accept."""
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from saas.accounts import queries as accounts
+from saas.accounts import service as identity
+from saas.accounts.models import Account
+from saas.accounts.rules import address_key, token_hash
+from saas.audit import service as audit
+from saas.kernel.errors import Invalid
+from saas.kernel.ids import show, uuid7
+from saas.notices import service as notices
+from saas.notices.rules import ascii_address
+from saas.permissions.policy import require, require_grant, require_somewhere
+from saas.permissions.types import Action, Actor, ActorKind, Role
+from saas.platform.agenda.service import arm, disarm
+from saas.platform.db import bind, bound_tenant
+from saas.platform.settings import Settings
+from saas.tenants import queries
+from saas.tenants.models import Invitation
+from saas.tenants.rules import invitation_mail, new_token, read_token, state_of
+from saas.tenants.service import members, workspaces
+from saas.tenants.types import (
+    INVITATION_MAIL,
+    InvitationClosed,
+    InvitationGone,
+    InvitationState,
+    Invited,
+    OpenInvitation,
+    Outcome,
+    Reply,
+)
+
+# One open invitation per address and place: the condition of the index uq_invitation_open.
+_OPEN: Final = sa.and_(Invitation.accepted_at.is_(None), Invitation.revoked_at.is_(None))
+
+
+def invite(session: Session, *, actor: Actor, people: Sequence[Invited], hours: int, now: datetime) -> Sequence[Reply]:
+    """Invite people; each line has an answer of its own. An open invitation is changed and sent anew.
+
+    Raises LacksRight when the actor may not hand out one of the roles.
+    """
+    require_somewhere(actor, Action.MEMBER_WRITE)
+    until = now + timedelta(hours=hours)
+    return [_invite(session, actor=actor, person=person, expires_at=until, now=now) for person in people]
+
+
+def _invite(session: Session, *, actor: Actor, person: Invited, expires_at: datetime, now: datetime) -> Reply:
+    try:
+        email = address_key(person.email)
+        ascii_address(email)
+        workspaces.check_project(session, person.project_id)
+    except Invalid as error:
+        return Reply(email=person.email, role=person.role, outcome=Outcome.INVALID, detail=error.detail)
+    require_grant(actor, person.role, person.project_id)
+    account = accounts.account_at(session, email)
+    held = account and queries.member(session, account_id=account.account_id, project_id=person.project_id)
+    if held:
+        detail = f"This person is a member already, with the role {held.role}."
+        return Reply(email=email, role=person.role, outcome=Outcome.ALREADY_MEMBER, detail=detail)
+    own = uuid7()
+    found = _put_invitation(
+        session, invitation_id=own, person=person, email=email, actor=actor, dates=(now, expires_at)
+    )
+    facts = members.grant_facts(person.role, person.project_id)
+    audit.append(session, actor=actor, action="invitation.made", subject=show("inv", found), now=now, facts=facts)
+    return Reply(
+        email=email,
+        role=person.role,
+        outcome=Outcome.INVITED if found == own else Outcome.UPDATED,
+        state=InvitationState.PENDING,
+        invitation_id=found,
+        expires_at=expires_at,
+    )
+
+
+def _put_invitation(
+    session: Session,
+    *,
+    invitation_id: UUID,
+    person: Invited,
+    email: str,
+    actor: Actor,
+    dates: tuple[datetime, datetime],
+) -> UUID:
+    now, expires_at = dates
+    known = queries.open_invitation_at(session, email=email, project_id=person.project_id)
+    if known is not None:
+        # The agenda's row comes first, as it does for the worker that sends: no two wait for each other crosswise.
+        arm(session, work=INVITATION_MAIL, subject=known.invitation_id, due_at=now)
+    fresh = {
+        "name": person.name.strip(), "role": person.role.value, "token_hash": None, "sent_at": None,
+        "invited_by": actor.account_id, "expires_at": expires_at,
+    }  # fmt: skip
+    row = (
+        insert(Invitation)
+        .values(
+            tenant_id=bound_tenant(session),
+            invitation_id=invitation_id,
+            email=email,
+            project_id=person.project_id,
+            created_at=now,
+            **fresh,
+        )
+        .on_conflict_do_update(index_elements=["tenant_id", "email", "project_id"], index_where=_OPEN, set_=fresh)
+        .returning(Invitation.invitation_id)
+    )
+    found = session.scalars(row).one()
+    arm(session, work=INVITATION_MAIL, subject=found, due_at=now)
+    return found
+
+
+def resend(session: Session, *, actor: Actor, invitation_id: UUID, hours: int, now: datetime) -> Invitation:
+    """Send an invitation anew: the old link ends now, the new one counts its time from now. Raises InvitationClosed."""
+    row = queries.invitation(session, invitation_id)
+    require_grant(actor, Role(row.role), row.project_id)
+    arm(session, work=INVITATION_MAIL, subject=invitation_id, due_at=now)
+    found = _update_open(
+        session,
+        row,
+        token_hash=None,
+        sent_at=None,
+        expires_at=now + timedelta(hours=hours),
+        invited_by=actor.account_id,
+    )
+    if found is None:
+        raise InvitationClosed("This invitation was accepted or withdrawn already.")
+    audit.append(session, actor=actor, action="invitation.resent", subject=show("inv", invitation_id), now=now)
+    return found
+
+
+def revoke(session: Session, *, actor: Actor, invitation_id: UUID, now: datetime) -> None:
+    """Withdraw an invitation; doing it twice is no error. Raises InvitationClosed when it was accepted."""
+    row = queries.invitation(session, invitation_id)
+    require(actor, Action.MEMBER_WRITE, row.project_id)
+    disarm(session, work=INVITATION_MAIL, subject=invitation_id)
+    if _update_open(session, row, token_hash=None, revoked_at=now) is not None:
+        audit.append(session, actor=actor, action="invitation.revoked", subject=show("inv", invitation_id), now=now)
+        return
+    session.refresh(row)
+    if row.accepted_at is not None:
+        raise InvitationClosed("This invitation was accepted already; remove the member instead.")
+
+
+def _update_open(session: Session, row: Invitation, **values: object) -> Invitation | None:
+    """Change an invitation if it is open still."""
+    changed = (
+        sa.update(Invitation)
+        .where(Invitation.tenant_id == row.tenant_id, Invitation.invitation_id == row.invitation_id, _OPEN)
+        .values(**values)
+        .returning(Invitation)
+    )
+    options = {"populate_existing": True, "synchronize_session": False}
+    return session.scalars(changed, execution_options=options).one_or_none()
+
+
+def send_invitation(session: Session, *, invitation_id: UUID, settings: Settings, now: datetime) -> None:
+    """Mail an invitation's link with a new token; one that is no longer open is left alone. Raises MailNotSent.
+
+    The mail goes out before the commit: should that fail, the next try sends another link, and only that one works.
+    """
+    row = session.get(Invitation, (bound_tenant(session), invitation_id), with_for_update=True)
+    if row is None or _state(row, now) not in {InvitationState.PENDING, InvitationState.SENT}:
+        return
+    token = new_token(row.tenant_id, row.invitation_id)
+    row.token_hash, row.sent_at = token_hash(token), now
+    session.flush()
+    inviter = accounts.accounts(session, [row.invited_by])[row.invited_by]
+    mail = invitation_mail(
+        to=row.email,
+        name=row.name,
+        inviter=inviter.name,
+        workspace=queries.workspace(session).name,
+        role=Role(row.role),
+        url=f"{settings.public_url}/invitations/{token}",
+        expires_at=row.expires_at,
+    )
+    notices.send(mail, settings=settings, now=now)
+
+
+def look_at_invitation(session: Session, *, token: str, now: datetime) -> OpenInvitation:
+    """Return what an invitation's page shows, and bind the session to its workspace. Raises InvitationGone."""
+    row = _by_token(session, token, now)
+    account = accounts.account_at(session, row.email)
+    return OpenInvitation(
+        email=row.email,
+        name=row.name,
+        role=Role(row.role),
+        workspace_name=queries.workspace(session).name,
+        has_password=account is not None and account.password_hash is not None,
+    )
+
+
+def accept(
+    session: Session, *, token: str, name: str, password: str, user_agent: str, settings: Settings, now: datetime
+) -> tuple[Account, str] | None:
+    """Accept an invitation and sign in; returns the account and its session's token.
+
+    A new account gets the password; one that has a password must give it. None for a wrong one: the caller commits the
+    counted try and refuses. Raises InvitationGone, Invalid, LockedOut, LastAdmin.
+    """
+    row = _by_token(session, token, now)
+    account = accounts.account_at(session, row.email)
+    opened: tuple[Account, str] | None = None
+    if account is not None and (account.password_hash is not None or account.suspended_at is not None):
+        opened = identity.sign_in(
+            session,
+            email=row.email,
+            password=password,
+            user_agent=user_agent,
+            now=now,
+            hours=settings.session_hours,
+            cost=settings.password_cost,
+        )
+        if opened is None:
+            return None
+    # Of two that hold the same link, one changes the row, and the other finds it changed.
+    if _update_open(session, row, token_hash=None, accepted_at=now) is None:
+        raise InvitationGone
+    if opened is None:
+        account = identity.first_password(
+            session, email=row.email, name=name or row.name, password=password, now=now, cost=settings.password_cost
+        )
+        opened = (
+            account,
+            identity.open_session(session, account, user_agent=user_agent, now=now, hours=settings.session_hours),
+        )
+    _join(session, row, opened[0], now)
+    return opened
+
+
+def _join(session: Session, row: Invitation, account: Account, now: datetime) -> None:
+    role = Role(row.role)
+    members.keep_an_admin(session, account_id=account.account_id, project_id=row.project_id, role=role)
+    members.put_grant(
+        session,
+        account_id=account.account_id,
+        role=role,
+        project_id=row.project_id,
+        granted_by=row.invited_by,
+        now=now,
+    )
+    who = Actor(ActorKind.PERSON, account.account_id, account.name)
+    facts = members.grant_facts(role, row.project_id) | {"invited_by": show("acc", row.invited_by)}
+    subject = show("inv", row.invitation_id)
+    audit.append(session, actor=who, action="invitation.accepted", subject=subject, now=now, facts=facts)
+
+
+def _by_token(session: Session, token: str, now: datetime) -> Invitation:
+    """Return the invitation of a link that works; binds the session. One refusal for all that does not."""
+    found = read_token(token)
+    if found is None:
+        raise InvitationGone
+    bind(session, found[0])
+    row = session.get(Invitation, found)
+    known = row.token_hash if row is not None and row.token_hash is not None else bytes(32)
+    same = secrets.compare_digest(known, token_hash(token))
+    if row is None or not same or _state(row, now) is not InvitationState.SENT:
+        raise InvitationGone
+    return row
+
+
+def _state(row: Invitation, now: datetime) -> InvitationState:
+    return state_of(
+        sent_at=row.sent_at,
+        expires_at=row.expires_at,
+        accepted_at=row.accepted_at,
+        revoked_at=row.revoked_at,
+        now=now,
+    )

@@ -1,0 +1,106 @@
+"""Words that several pages share: moments as people read them, roles, rights, reasons."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_datetime, format_timedelta
+from babel.numbers import format_decimal
+from flask_babel import get_locale, gettext
+from markupsafe import Markup
+
+from saas.permissions.types import Action, Role
+
+
+def language() -> str:
+    """Return the language that this page speaks."""
+    return str(get_locale() or "en")
+
+
+def when(moment: datetime, zone: str, *, now: datetime) -> str:
+    """Return a moment as "Fri 20 Nov 07:30" in a zone; with the year when it is not the present one."""
+    local, present = moment.astimezone(ZoneInfo(zone)), now.astimezone(ZoneInfo(zone))
+    pattern = "EEE d MMM HH:mm" if local.year == present.year else "EEE d MMM y HH:mm"
+    return format_datetime(local, pattern, locale=language())
+
+
+def time_tag(moment: datetime, zone: str, *, now: datetime) -> Markup:
+    """Return a moment as a <time> element."""
+    local = moment.astimezone(ZoneInfo(zone))
+    template = Markup('<time class="num" datetime="{}">{}</time>')
+    return template.format(local.isoformat(timespec="seconds"), when(moment, zone, now=now))
+
+
+def ago(moment: datetime, *, now: datetime) -> str:
+    """Return how far a moment is from now: "3 hours ago", "in 2 days"."""
+    return str(format_timedelta(moment - now, add_direction=True, locale=language()))
+
+
+def city(zone: str) -> str:
+    """Return the city of an IANA zone, which stands behind times: "Oslo"."""
+    return zone.rpartition("/")[2].replace("_", " ")
+
+
+def number(value: float) -> str:
+    """Return a number with its thousands marked."""
+    return str(format_decimal(value, locale=language()))
+
+
+def letters(name: str) -> str:
+    """Return the two letters of a workspace's monogram."""
+    words = [word for word in name.split() if word[:1].isalnum()]
+    found = words[0][:1] + words[1][:1] if len(words) > 1 else "".join(words)[:2]
+    return found.upper() or "?"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Return words as a list: "one, two or three"."""
+    if len(parts) < 2:
+        return "".join(parts)
+    return str(gettext("%(some)s or %(last)s", some=", ".join(parts[:-1]), last=parts[-1]))
+
+
+def role_word(role: Role | str) -> str:
+    """Return a role's name."""
+    words = {
+        Role.ADMIN: gettext("Administrator"),
+        Role.APPROVER: gettext("Approver"),
+        Role.MANAGER: gettext("Manager"),
+        Role.VIEWER: gettext("Viewer"),
+        Role.AGENCY_OWNER: gettext("Agency owner"),
+    }
+    return str(words[Role(role)])
+
+
+def right_word(action: Action) -> str:
+    """Return what a right allows, as it stands after "This needs the right to"."""
+    words = {
+        Action.WORKSPACE_CREATE: gettext("create workspaces"),
+        Action.WORKSPACE_READ: gettext("see the workspace"),
+        Action.WORKSPACE_WRITE: gettext("change the workspace"),
+        Action.PROJECT_READ: gettext("see projects"),
+        Action.PROJECT_WRITE: gettext("change projects"),
+        Action.MEMBER_READ: gettext("see members"),
+        Action.MEMBER_WRITE: gettext("invite members and give roles"),
+        Action.KEY_READ: gettext("see API keys"),
+        Action.KEY_WRITE: gettext("make and revoke API keys"),
+        Action.CHANNEL_READ: gettext("see channel configurations"),
+        Action.CHANNEL_WRITE: gettext("change channel configurations"),
+        Action.CHANNEL_TEST: gettext("send test messages"),
+        Action.CONTACT_READ: gettext("see people"),
+        Action.CONTACT_WRITE: gettext("import and change people"),
+        Action.LIST_READ: gettext("see lists"),
+        Action.LIST_WRITE: gettext("change lists"),
+        Action.AUDIENCE_READ: gettext("see audiences"),
+        Action.AUDIENCE_WRITE: gettext("change audiences"),
+        Action.CAMPAIGN_READ: gettext("see campaigns"),
+        Action.CAMPAIGN_WRITE: gettext("edit campaigns"),
+        Action.CAMPAIGN_SUBMIT: gettext("ask for approval"),
+        Action.CAMPAIGN_APPROVE: gettext("approve campaigns"),
+        Action.CAMPAIGN_PUBLISH: gettext("publish campaigns"),
+        Action.CAMPAIGN_CONTROL: gettext("pause, resume and stop campaigns"),
+        Action.CAMPAIGN_TRIGGER: gettext("start campaigns for single people"),
+        Action.REPORT_READ: gettext("see reports"),
+        Action.AUDIT_READ: gettext("see the audit log"),
+    }
+    return str(words[action])

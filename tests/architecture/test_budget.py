@@ -1,0 +1,20 @@
+"""The sizes of tests/budget.toml do not shrink unseen."""
+
+import tomllib
+
+import pytest
+
+from tests.tally import BUDGET
+
+LEAST = {
+    "test": {"demo_people": 300, "schemathesis_examples": 10, "templates": 300, "audience_rules": 300},
+    "test-deep": {"demo_people": 300, "schemathesis_examples": 50, "templates": 5000, "audience_rules": 2000},
+}
+MOST_MINUTES = {"test": 8, "test-deep": 60}
+
+
+@pytest.mark.parametrize("tier", LEAST)
+def test_no_size_below_what_was_agreed(tier):
+    found = tomllib.loads(BUDGET.read_text())[tier]
+    assert {key: found[key] for key, least in LEAST[tier].items() if found[key] < least} == {}
+    assert found["minutes"] <= MOST_MINUTES[tier]

@@ -1,0 +1,78 @@
+"""The main job: an approved campaign reaches its people, once each, and the numbers balance."""
+
+from datetime import timedelta
+
+import pytest
+
+from saas.kernel.ids import parse
+from saas.ledger.queries import numbers, runs_of
+from tests import scenes
+from tests.engine_room import engine_room
+from tests.smtp_sink import SmtpSink
+from tests.worlds import bound
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def sink():
+    with SmtpSink() as found:
+        yield found
+
+
+@pytest.fixture
+def room(app, app_settings, sink, empty_agenda):
+    with engine_room(app, app_settings, egress=(f"127.0.0.1:{sink.port}",)) as found:
+        yield found
+
+
+def counts(world, place, campaign_id):
+    with bound(world.engine, place) as session:
+        runs = runs_of(session, parse("cam", campaign_id))
+        assert len(runs) == 1
+        return numbers(session, [runs[0].run_id])[runs[0].run_id]
+
+
+def test_s18_single_send_reaches_everybody_once(world, room, sink):
+    at = scenes.soon()
+    campaign_id, addresses = scenes.approved_campaign(world, world.a, people=20, port=sink.port, at=at)
+    room.at(at - timedelta(seconds=1)).run()
+    assert sink.messages == []
+    room.at(at).run()
+    room.later(2).run()
+    assert sorted(m.rcpt for m in sink.messages) == sorted(addresses)
+    found = counts(world, world.a, campaign_id)
+    assert (found.planned, found.accepted) == (20, 20)
+    assert world.client(world.a, scenes.Role.VIEWER).get(f"/campaigns/{campaign_id}").get_json()["state"] == "completed"
+    text = sink.messages[0].data.decode()
+    assert "List-Unsubscribe-Post: List-Unsubscribe=One-Click" in text
+    assert "X-Campaign-Id: " + campaign_id in text
+
+
+@pytest.mark.parametrize("change", [
+    "UPDATE revision SET document = overlay(document placing '\\x41'::bytea from 30)",
+    "UPDATE approval SET content_hash = 'v1:0'",
+    "UPDATE channel_configuration SET from_address = 'evil@example.org'",
+    "DELETE FROM approval",
+    "UPDATE run SET content_hash = 'v1:' || repeat('0', 64)",
+])  # fmt: skip
+@pytest.mark.parametrize("when", ["before_start", "before_claim"])
+def test_u1_whatever_is_not_what_was_signed_never_leaves(world, room, sink, owner_engine, change, when):
+    """The database owner changes one byte, one hash, one sender field: nothing leaves, the campaign is held."""
+    at = scenes.soon()
+    campaign_id, _ = scenes.approved_campaign(world, world.a, people=3, port=sink.port, at=at)
+    if when == "before_claim":
+        from saas.platform.agenda.types import Queue
+
+        room.at(at).run(Queue.MAINTENANCE)
+    with owner_engine.begin() as connection:
+        connection.exec_driver_sql(f"SET LOCAL app.tenant_id = '{world.a.tenant_id}'")
+        connection.exec_driver_sql(change)
+    room.at(at).run()
+    if "UPDATE run" in change and when == "before_start":
+        assert len(sink.messages) == 3
+        return
+    assert sink.messages == []
+    found = world.client(world.a, scenes.Role.VIEWER).get(f"/campaigns/{campaign_id}").get_json()
+    assert found["state"] == "held"
+    assert found["held_reason"]

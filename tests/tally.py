@@ -1,0 +1,68 @@
+"""A pytest plugin: says how many tests of which folder ran, and in CI fails when a page test was skipped."""
+
+import os
+import tomllib
+from collections import Counter
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pytest
+
+BUDGET = Path(__file__).parent / "budget.toml"
+
+
+def size(name: str) -> int:
+    """Return a number of tests/budget.toml for the tier that runs (TIER=test, test-deep; `make` sets it)."""
+    tiers = tomllib.loads(BUDGET.read_text())
+    found = tiers[os.environ.get("TIER", "test")][name]
+    assert isinstance(found, int)
+    return found
+
+
+class Tally:
+    """Counts reports by the folder below tests/ that they come from."""
+
+    def __init__(self) -> None:
+        self.ran: Counter[str] = Counter()
+        self.skipped: Counter[str] = Counter()
+        self.started = monotonic()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count a test once: when its call ends, or where it was skipped or broke before."""
+        folder = report.nodeid.split("/")[1] if "/" in report.nodeid else "other"
+        if report.skipped:
+            self.skipped[folder] += 1
+        elif report.when == "call" or (report.when == "setup" and report.failed):
+            self.ran[folder] += 1
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Fail a run in CI that left pages untested."""
+        if os.environ.get("CI") == "1" and self.skipped["web"] and not _is_worker(session.config):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Print one line of counts, and what is over its time."""
+        folders = sorted(self.ran | self.skipped)
+        parts = [
+            f"{name} {self.ran[name]}" + (f" ({self.skipped[name]} skipped)" if self.skipped[name] else "")
+            for name in folders
+        ]
+        minutes = (monotonic() - self.started) / 60
+        terminalreporter.write_line(f"ran: {', '.join(parts) or 'nothing'} in {minutes:.1f} min")
+        if self.skipped["web"]:
+            word = "which fails in CI" if os.environ.get("CI") == "1" else "see: make browser"
+            terminalreporter.write_line(f"{self.skipped['web']} page tests were skipped ({word})", red=True)
+        if minutes > size("minutes"):
+            terminalreporter.write_line(f"over the {size('minutes')} minutes of tests/budget.toml", yellow=True)
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Count in the process that reports, not in xdist's workers."""
+    if not _is_worker(config):
+        config.pluginmanager.register(Tally(), "countersign-tally")
