@@ -99,26 +99,25 @@ def make_settings(servers: Servers, database: str, *, redis_db: int, **extra: st
 
 
 @pytest.fixture(scope="session")
-def database(servers: Servers, worker_id: str) -> str:
-    """Name of this worker's database."""
-    name = f"csn_test_{worker_id}"
+def database(servers: Servers, worker_id: str) -> Iterator[str]:
+    """Name of this process's database; runs that go on side by side have their own."""
+    name = f"csn_test_{os.getpid()}_{worker_id}"
     HOME.mkdir(parents=True, exist_ok=True)
-    with (
-        (HOME / "template.lock").open("w") as lock,
-        psycopg.connect(psycopg_url(servers.admin_url), autocommit=True) as admin,
-    ):
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        template = _make_template(admin, servers)
-        admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-        admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" OWNER csn_owner')
+    with psycopg.connect(psycopg_url(servers.admin_url), autocommit=True) as admin:
+        with (HOME / "template.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            template = _make_template(admin, servers)
+            admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" OWNER csn_owner')
         admin.execute(f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC')
         admin.execute(f'GRANT CONNECT, TEMPORARY ON DATABASE "{name}" TO csn_app, csn_owner')
-    return name
+        yield name
+        admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
 @pytest.fixture(scope="session")
-def redis_db(worker_id: str) -> int:
-    return 1 + int(worker_id.removeprefix("gw")) % 14 if worker_id.startswith("gw") else 1
+def redis_db() -> int:
+    """Number of this process's Redis database, 1 to 15."""
+    return 1 + os.getpid() % 15
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from flask import Flask
@@ -11,7 +11,7 @@ from flask import Flask
 from saas.app.kinds import kinds_for
 from saas.content.jail.renderer import Renderer
 from saas.http.shell import Shell
-from saas.kernel.clock import FixedClock
+from saas.kernel.clock import FixedClock, SystemClock
 from saas.platform.agenda.types import Queue
 from saas.platform.agenda.work import Doer, work_once
 from saas.platform.settings import Settings
@@ -53,7 +53,7 @@ class EngineRoom:
 @contextmanager
 def engine_room(app: Flask, settings: Settings, *, egress: tuple[str, ...]) -> Iterator[EngineRoom]:
     found: Shell = app.extensions["countersign"]
-    clock, rung, leaving = FixedClock(datetime.now(UTC)), [], [False]
+    clock, rung, leaving = FixedClock(SystemClock().now()), [], [False]
     engine = sa.create_engine(settings.database_url, pool_size=4)
     owner = Owner(engine, queue=Queue.BULK, clock=clock)
     sender = SenderProcess(
@@ -69,7 +69,9 @@ def engine_room(app: Flask, settings: Settings, *, egress: tuple[str, ...]) -> I
     owner.start(on_fence=lambda: None)
     shell = Shell(settings=settings, clock=clock, gate=found.gate, bell=found.bell, vault=found.vault)
     doers = {
-        queue: Doer(engine, kinds_for(queue, shell=shell, engine=engine, sender=sender), clock, rung.append, lambda: False)
+        queue: Doer(
+            engine, kinds_for(queue, shell=shell, engine=engine, sender=sender), clock, rung.append, lambda: False
+        )
         for queue in Queue
     }
     try:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from saas.accounts import queries as accounts
 from saas.accounts.models import Account
+from saas.accounts.service import SEEN_EVERY, note_key_use
 from saas.permissions.queries import grants_of, roles_for
 from saas.permissions.rules import rights_of, rights_of_key
 from saas.permissions.types import Actor, ActorKind, Role
@@ -31,6 +32,8 @@ class DatabaseGate:
         row = accounts.key_of(session, text, now)
         if row is None:
             return None
+        if row.last_used_at is None or now - row.last_used_at > SEEN_EVERY:
+            note_key_use(session, row.key_id, now)
         role = Role(row.role)
         return Actor(
             ActorKind.KEY,

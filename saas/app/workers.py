@@ -109,6 +109,8 @@ class _AgendaWorker:
 
     def stop_soon(self) -> None:
         """Note a SIGTERM: between two messages the work ends; an idle worker ends at once."""
+        if self.leaving.is_set():
+            return  # a second signal must not break the way out, which talks to Redis once more
         self.leaving.set()
         if not self.busy:
             raise StopRequested

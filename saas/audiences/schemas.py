@@ -85,7 +85,7 @@ class BatchArguments(Strict):
     list_ids = fields.List(Id("lst"), load_default=list, validate=validate.Length(max=_MAX_LISTS))
 
 
-class FaultOut(Strict):
+class ContactFault(Strict):
     """Something that could not be used; the pointer begins at the contact."""
 
     pointer = fields.String(required=True)
@@ -98,7 +98,7 @@ class BatchResult(Strict):
     index = fields.Integer(required=True)
     status = fields.Enum(Outcome, by_value=True, required=True)
     contact_id = Id("ctc", allow_none=True, required=True)
-    errors = fields.List(fields.Nested(FaultOut), attribute="faults", required=True)
+    errors = fields.List(fields.Nested(ContactFault), attribute="faults", required=True)
 
 
 class BatchOut(Strict):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -14,6 +15,8 @@ from saas.kernel.errors import NotFound
 from saas.kernel.paging import Page, PageRequest, cut
 from saas.permissions.types import Action, Actor
 from saas.platform.db import bound_tenant
+
+_MOST: Final = 2**31 - 1  # a number that the column cannot hold names no revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ def newest_revisions(session: Session, campaign_ids: Sequence[UUID]) -> dict[UUI
 
 def revision(session: Session, *, campaign_id: UUID, no: int) -> Revision:
     """Return one revision. Raises NotFound."""
-    row = session.get(Revision, (bound_tenant(session), campaign_id, no))
+    row = session.get(Revision, (bound_tenant(session), campaign_id, no)) if no <= _MOST else None
     if row is None:
         raise NotFound.of("revision")
     return row
@@ -94,6 +97,8 @@ def revision(session: Session, *, campaign_id: UUID, no: int) -> Revision:
 
 def revision_for_update(session: Session, *, campaign_id: UUID, no: int) -> Revision:
     """Return one revision locked for a change. Raises NotFound."""
+    if no > _MOST:
+        raise NotFound.of("revision")
     row = session.scalars(
         sa.select(Revision)
         .where(Revision.tenant_id == bound_tenant(session), Revision.campaign_id == campaign_id, Revision.no == no)
@@ -117,15 +122,18 @@ def published(session: Session, campaign_id: UUID) -> Revision | None:
 
 
 def editors_since_approval(session: Session, *, campaign_id: UUID, no: int) -> frozenset[UUID]:
-    """Return who edited since the last approved revision, this one included (R13, four eyes)."""
+    """Return who edited since the last approved revision, this one included (R13, four eyes).
+
+    An approval that an edit or a revocation made void does not count: nobody vouches for that text any more.
+    """
     tenant = bound_tenant(session)
     last_approved = (
-        sa.select(sa.func.coalesce(sa.func.max(Approval.revision_no), 0))
+        sa.select(sa.func.coalesce(sa.func.max(Revision.no), 0))
         .where(
-            Approval.tenant_id == tenant,
-            Approval.campaign_id == campaign_id,
-            Approval.revision_no < no,
-            Approval.decision == Decision.APPROVE,
+            Revision.tenant_id == tenant,
+            Revision.campaign_id == campaign_id,
+            Revision.no < no,
+            Revision.state.in_((RevisionState.PUBLISHED, RevisionState.SUPERSEDED)),
         )
         .scalar_subquery()
     )

@@ -27,7 +27,7 @@ from saas.campaigns.schemas import (
 from saas.campaigns.service import approval, control, draft, review, submission
 from saas.campaigns.types import CampaignState, RevisionState
 from saas.content.current import renderer
-from saas.http.etags import expected_version, tagged
+from saas.http.etags import expected_version, versioned
 from saas.http.ids import path_id
 from saas.http.paging import page_request, page_response, paged
 from saas.http.shell import endpoint
@@ -333,11 +333,11 @@ def _campaign(context: Context, row: Campaign, *, status: int = 200) -> Response
     newest = queries.newest_revisions(context.session, [row.campaign_id])[row.campaign_id]
     body: dict[str, Any] = CampaignOut().dump(campaign_view(row, newest))
     location = f"/api/v1/campaigns/{body['campaign_id']}" if status == 201 else None
-    return tagged(body, row.version, status=status, location=location)
+    return versioned(body, row.version, status=status, location=location)
 
 
 def _revision(context: Context, campaign: Campaign, row: Revision, *, status: int = 200) -> Response:
-    return tagged(RevisionOut().dump(revision_view(context, campaign, row)), row.version, status=status)
+    return versioned(RevisionOut().dump(revision_view(context, campaign, row)), row.version, status=status)
 
 
 def _decide(

@@ -6,11 +6,12 @@ from marshmallow import fields, validate
 
 from saas.campaigns.types import CampaignKind, CampaignState
 from saas.channels.types import Purpose
-from saas.http.fields import Id, Moment, Strict, without_controls, without_nul
+from saas.http.fields import Id, Moment, Strict, not_blank, without_controls, without_nul
 from saas.http.paging import PageArguments
 
-_NAME: list[Callable[[str], object]] = [validate.Length(1, 200), without_controls]
+_NAME: list[Callable[[str], object]] = [validate.Length(1, 200), without_controls, not_blank]
 _LONG: list[Callable[[str], object]] = [validate.Length(max=2000), without_nul]
+_REFERENCE: list[Callable[[str], object]] = [validate.Length(max=40), without_controls]
 _KEY = validate.Regexp(r"^[a-z][a-z0-9_]{0,59}$", error="Use small letters, digits and _, starting with a letter.")
 
 
@@ -36,14 +37,14 @@ class CampaignsArguments(PageArguments):
 
     state = fields.Enum(CampaignState, by_value=True, load_default=None)
     project_id = Id("prj", load_default=None)
-    q = fields.String(load_default="", validate=validate.Length(max=200))
+    q = fields.String(load_default="", validate=[validate.Length(max=200), without_nul])
 
 
 class AudienceChoice(Strict):
     """Who gets it: a public audience, or everybody of a list."""
 
-    audience_id = fields.String(validate=validate.Length(max=40))
-    list_id = fields.String(validate=validate.Length(max=40))
+    audience_id = fields.String(validate=_REFERENCE)
+    list_id = fields.String(validate=_REFERENCE)
 
 
 class PayloadField(Strict):
@@ -78,11 +79,11 @@ class Content(Strict):
 class StepDraft(Strict):
     """A step of a draft. `at` is a wall time in the campaign's zone; null runs on call."""
 
-    step_no = fields.Integer(required=True, validate=validate.Range(1, 999))
-    kind = fields.String(load_default="email", validate=validate.Length(max=40))
+    step_no = fields.Integer(required=True, strict=True, validate=validate.Range(1, 999))
+    kind = fields.String(load_default="email", validate=_REFERENCE)
     name = fields.String(load_default="Message", validate=_NAME)
-    channel_id = fields.String(load_default=None, allow_none=True, validate=validate.Length(max=40))
-    at = fields.String(load_default=None, allow_none=True, validate=validate.Length(max=40))
+    channel_id = fields.String(load_default=None, allow_none=True, validate=_REFERENCE)
+    at = fields.String(load_default=None, allow_none=True, validate=_REFERENCE)
     content = fields.Nested(Content, load_default=dict)
 
 
@@ -91,7 +92,7 @@ class Draft(Strict):
 
     audience = fields.Nested(AudienceChoice, load_default=None, allow_none=True)
     topic = fields.String(load_default=None, allow_none=True, validate=_KEY)
-    time_zone = fields.String(load_default=None, allow_none=True, validate=validate.Length(max=60))
+    time_zone = fields.String(load_default=None, allow_none=True, validate=[validate.Length(max=60), without_controls])
     payload = fields.Nested(Payload, load_default=lambda: {"fields": []})
     steps = fields.List(fields.Nested(StepDraft), load_default=list, validate=validate.Length(max=100))
 
@@ -119,7 +120,7 @@ class Nothing(Strict):
     """An empty body."""
 
 
-class FaultOut(Strict):
+class CheckOut(Strict):
     """Something that still stops a submission."""
 
     pointer = fields.String(required=True)
@@ -159,7 +160,7 @@ class RevisionOut(RevisionBrief):
     submitted_by = Id("acc", allow_none=True, required=True)
     editors = fields.List(Id("acc"), required=True)
     decisions = fields.List(fields.Nested(DecisionOut), required=True)
-    checks = fields.List(fields.Nested(FaultOut), required=True)
+    checks = fields.List(fields.Nested(CheckOut), required=True)
     allowed_moves = fields.List(fields.String(), required=True)
 
 

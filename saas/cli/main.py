@@ -5,13 +5,16 @@ from typing import Final
 
 import click
 
+from saas.cli.campaigns import campaigns
 from saas.cli.db import db
+from saas.cli.demo.command import demo
 from saas.cli.doctor import doctor
 from saas.cli.services import services
 from saas.cli.shell import run
+from saas.cli.up import up
 from saas.cli.users import users
 
-COMMANDS: Final[tuple[click.Command, ...]] = (services, db, users, doctor)
+COMMANDS: Final[tuple[click.Command, ...]] = (demo, up, services, db, users, campaigns, doctor)
 
 
 @click.group(

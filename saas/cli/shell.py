@@ -36,6 +36,7 @@ ROOT: Final = Path(__file__).parents[2]
 UNEXPECTED: Final = 1
 EXIT: Final[Mapping[Kind, int]] = MappingProxyType(
     {
+        Kind.BAD_REQUEST: 2,
         Kind.INVALID: 2,
         Kind.UNAUTHENTICATED: 3,
         Kind.FORBIDDEN: 3,

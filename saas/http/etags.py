@@ -21,10 +21,16 @@ def expected_version() -> int:
 
 def tagged(body: dict[str, Any], version: int, *, status: int = 200, location: str | None = None) -> Response:
     """Return a JSON response with its ETag; 304 when the caller has this version already."""
+    response = versioned(body, version, status=status, location=location)
+    if request.method == "GET":
+        response.make_conditional(request)
+    return response
+
+
+def versioned(body: dict[str, Any], version: int, *, status: int = 200, location: str | None = None) -> Response:
+    """Return a JSON response with its ETag, always whole: for a body that holds more than the row of that version."""
     response = Response(json.dumps(body), status=status, mimetype="application/json")
     response.set_etag(str(version))
     if location:
         response.headers["Location"] = location
-    if request.method == "GET":
-        response.make_conditional(request)
     return response

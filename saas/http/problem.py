@@ -14,6 +14,7 @@ from saas.kernel.errors import DomainError, Fault, Kind
 from saas.platform.db import db
 
 STATUS: Final[Mapping[Kind, int]] = {
+    Kind.BAD_REQUEST: 400,
     Kind.INVALID: 422,
     Kind.UNAUTHENTICATED: 401,
     Kind.FORBIDDEN: 403,

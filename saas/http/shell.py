@@ -12,6 +12,7 @@ import structlog
 from flask import Response, current_app, make_response, request
 from flask_principal import Principal
 from flask_wtf.csrf import CSRFProtect
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from saas.http.idempotency import answer_once
@@ -30,6 +31,9 @@ from saas.platform.settings import Settings
 
 View = TypeVar("View", bound=Callable[..., Any])
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_TRIES: Final = 3
+_TAKEN_BACK: Final = frozenset({"40001", "40P01"})  # serialization failure, deadlock
+_REPEATABLE: Final = frozenset({"application/json", "application/x-www-form-urlencoded"})
 
 csrf = CSRFProtect()
 principal = Principal(use_sessions=False)
@@ -38,7 +42,7 @@ principal = Principal(use_sessions=False)
 class WorkspaceRequired(DomainError):
     """A signed-in person calls a workspace's route without saying which workspace."""
 
-    kind = Kind.INVALID
+    kind = Kind.BAD_REQUEST
     code = "workspace_required"
 
 
@@ -68,25 +72,47 @@ def endpoint(scope: Scope, action: Action | None = None) -> Callable[[View], Vie
     def wrap(view: View) -> View:
         @wraps(view)
         def run(*args: Any, **kwargs: Any) -> Response:
-            session = db.session()
-            try:
-                context = _context(session, scope, action, kwargs)
-                response = answer_once(context, scope, lambda: make_response(view(context, *args, **kwargs)))
-                if response.status_code < 400:
-                    session.commit()
-                else:
-                    session.rollback()
-            except BaseException:
-                session.rollback()
-                raise
-            for queue in queues_to_ring(session):
-                shell().bell.ring(queue)
-            return response
+            for _ in range(_TRIES - 1):
+                try:
+                    return _carry_out(scope, action, view, args, dict(kwargs))
+                except OperationalError as error:
+                    if not _may_try_again(error):
+                        raise
+            return _carry_out(scope, action, view, args, dict(kwargs))
 
         vars(run)["declared"] = Declared(scope, action)  # read by the URL-map test
         return cast("View", run)
 
     return wrap
+
+
+def _carry_out(
+    scope: Scope, action: Action | None, view: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Response:
+    """Run a view in one transaction: commit once, then ring."""
+    session = db.session()
+    try:
+        context = _context(session, scope, action, kwargs)
+        response = answer_once(context, scope, lambda: make_response(view(context, *args, **kwargs)))
+        if response.status_code < 400:
+            session.commit()
+        else:
+            session.rollback()
+    except BaseException:
+        session.rollback()
+        raise
+    for queue in queues_to_ring(session):
+        shell().bell.ring(queue)
+    return response
+
+
+def _may_try_again(error: OperationalError) -> bool:
+    """Say whether the database took this transaction back for the sake of another one, and the request can be repeated.
+
+    A body that is read as a stream (an upload) is gone after the first try.
+    """
+    taken_back = getattr(error.orig, "sqlstate", None) in _TAKEN_BACK
+    return taken_back and (request.method in SAFE or request.mimetype in _REPEATABLE)
 
 
 def _context(session: Session, scope: Scope, action: Action | None, kwargs: dict[str, Any]) -> Context:

@@ -12,6 +12,7 @@ from saas.journeys.schemas import TriggerIn, TriggerOut
 from saas.journeys.service import trigger as service
 from saas.journeys.types import Recipient
 from saas.kernel.errors import Fault, Invalid
+from saas.kernel.ids import uuid7
 from saas.permissions.types import Action
 
 blp = Blueprint("trigger", __name__, description="Start campaigns by a call")
@@ -26,13 +27,15 @@ def trigger(context: Context, body: dict[str, Any], campaign_id: str) -> dict[st
     recipients = _recipients(body["recipients"])
     wanted = path_id("cam", campaign_id, "campaign")
     if body["dry_run"]:
-        results = service.rehearse(context.session, actor=context.actor, campaign_id=wanted, recipients=recipients)
+        results = service.rehearse(
+            context.session, actor=context.actor, campaign_id=wanted, recipients=recipients, now=context.now
+        )
     else:
         results = service.trigger(
             context.session,
             actor=context.actor,
             campaign_id=wanted,
-            request_id=request_id(),
+            call_id=uuid7().hex,  # not the request id: callers may choose that one, and choose it twice
             recipients=recipients,
             now=context.now,
         )

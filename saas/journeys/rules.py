@@ -1,12 +1,15 @@
 """Pure rules of the trigger: the declared payload (R5.6)."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
 MAX_CONTEXT_TEXT: Final = 2000
+MAX_NUMBER: Final = 10**15
 GRACE: Final = timedelta(minutes=60)  # later than this a planned start is missed: a person decides (reliability.md 2)
 
+_UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 _KINDS: Final[Mapping[str, tuple[type, ...]]] = {"text": (str,), "number": (int, float), "boolean": (bool,)}
 
 
@@ -28,6 +31,8 @@ def _value_fault(key: str, value: Any, field: Mapping[str, Any]) -> str | None:
         return f"context.{key} is required." if field["required"] else None
     if isinstance(value, bool) != (field["kind"] == "boolean") or not isinstance(value, _KINDS[field["kind"]]):
         return f"context.{key} must be a {field['kind']}."
-    if isinstance(value, str) and (len(value) > MAX_CONTEXT_TEXT or "\0" in value):
-        return f"context.{key} is longer than {MAX_CONTEXT_TEXT} characters, or holds NUL."
+    if isinstance(value, str) and (len(value) > MAX_CONTEXT_TEXT or _UNSTORABLE.search(value)):
+        return f"context.{key} is longer than {MAX_CONTEXT_TEXT} characters, or holds NUL or broken characters."
+    if isinstance(value, int | float) and not abs(value) <= MAX_NUMBER:  # NaN is not within either
+        return f"context.{key} is not a number that can be used."
     return None

@@ -10,6 +10,7 @@ from typing import ClassVar
 class Kind(StrEnum):
     """What sort of refusal an error is."""
 
+    BAD_REQUEST = "bad_request"
     INVALID = "invalid"
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"

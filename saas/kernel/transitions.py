@@ -26,3 +26,17 @@ class TransitionTable(Generic[S, M]):
     def sources(self, move: M) -> tuple[S, ...]:
         """Return the states from which a move is lawful."""
         return tuple(s for (s, m) in self.lawful if m == move)
+
+    def as_mermaid(self, start: S) -> str:
+        """Return the machine as a Mermaid state diagram; states that nothing leads out of are its ends."""
+        lines = ["stateDiagram-v2", f"    [*] --> {start.value}"]
+        lines += [f"    {s.value} --> {to.value}: {m.value}" for (s, m), to in self.lawful.items()]
+        states = dict.fromkeys((*(s for s, _ in self.lawful), *self.lawful.values()))
+        lines += [f"    {s.value} --> [*]" for s in states if not self.moves(s)]
+        return "\n".join(lines)
+
+    def as_table(self) -> str:
+        """Return the lawful moves as a Markdown table."""
+        rows = [("From", "Move", "To"), ("---", "---", "---")]
+        rows += [(f"`{s.value}`", f"`{m.value}`", f"`{to.value}`") for (s, m), to in self.lawful.items()]
+        return "\n".join(f"| {' | '.join(row)} |" for row in rows)

@@ -35,7 +35,7 @@ _STATES: Final = """
         FROM chunk k CROSS JOIN LATERAL unnest(k.entry_ids) AS x(entry_id)
         WHERE k.tenant_id = :tenant AND k.run_id = ANY(:runs) GROUP BY k.run_id, x.entry_id
     ), people AS (
-        SELECT h.run_id, h.entry_id, d.contact_id, d.attempt, d.claimed_at, d.settled_at, d.reason, d.exc,
+        SELECT h.run_id, r.step_no, h.entry_id, d.contact_id, d.attempt, d.claimed_at, d.settled_at, d.reason, d.exc,
           CASE WHEN d.exc = 'waiting' THEN CASE WHEN h.pending THEN 'open' ELSE 'cancelled' END
                WHEN d.exc IN ('rejected', 'render_failed', 'failed') THEN 'failed'
                WHEN d.exc IS NOT NULL THEN d.exc
@@ -57,11 +57,21 @@ _NUMBERS: Final = sa.text(
 _PEOPLE: Final = sa.text(
     _STATES
     + """
-    SELECT p.entry_id, e.contact_id, ct.email, p.state, p.reason, p.exc, p.attempt, p.claimed_at, p.settled_at
+    SELECT p.entry_id, e.contact_id, ct.email, p.state, p.reason, p.exc, p.attempt, p.claimed_at, p.settled_at,
+      p.run_id, p.step_no
     FROM people p JOIN entry e ON e.tenant_id = :tenant AND e.entry_id = p.entry_id
     LEFT JOIN contact ct ON ct.tenant_id = :tenant AND ct.contact_id = e.contact_id
-    WHERE (CAST(:state AS text) IS NULL OR p.state = :state) AND (CAST(:reason AS text) IS NULL OR p.reason = :reason)
-      AND p.entry_id > :after ORDER BY p.entry_id LIMIT :limit
+    WHERE (CAST(:state AS text) IS NULL OR p.state = :state)
+      AND (CAST(:reason AS text) IS NULL OR p.reason = :reason OR p.exc = :reason)
+      AND (CAST(:email_key AS text) IS NULL OR ct.email_key = :email_key)
+      AND (p.entry_id, p.run_id) > (:after, CAST(:after_run AS uuid)) ORDER BY p.entry_id, p.run_id LIMIT :limit
+    """
+)
+_PLANNED: Final = sa.text(
+    """
+    SELECT k.run_id, count(DISTINCT x.entry_id) AS people
+    FROM chunk k CROSS JOIN LATERAL unnest(k.entry_ids) AS x(entry_id)
+    WHERE k.tenant_id = :tenant AND k.run_id = ANY(:runs) GROUP BY k.run_id
     """
 )
 
@@ -97,6 +107,8 @@ class PersonAtStep:
     attempt: int | None
     claimed_at: datetime | None
     settled_at: datetime | None
+    run_id: UUID
+    step_no: int
 
 
 def runs_of(session: Session, campaign_id: UUID) -> list[Run]:
@@ -137,10 +149,26 @@ def total(parts: list[Numbers]) -> Numbers:
     )
 
 
+def planned(session: Session, run_ids: list[UUID]) -> dict[UUID, int]:
+    """Count the people of each run from its chunks alone, whatever became of them: what `numbers` must add up to."""
+    rows = session.execute(_PLANNED, {"tenant": bound_tenant(session), "runs": run_ids})
+    return {**dict.fromkeys(run_ids, 0), **{row.run_id: row.people for row in rows}}
+
+
 def people(
-    session: Session, run_ids: list[UUID], *, state: str | None, reason: str | None, page: PageRequest
+    session: Session,
+    run_ids: list[UUID],
+    *,
+    state: str | None,
+    reason: str | None,
+    page: PageRequest,
+    email_key: str | None = None,
 ) -> Page[PersonAtStep]:
-    """Return the people behind a number, in order of entry."""
+    """Return the people behind a number, in order of entry; one who is at several steps has a row for each.
+
+    `reason` is a reason, or the kind of a failure (rejected, render_failed, failed); `email_key` finds one person.
+    """
+    entry_id, run_id = page.after or ("0", str(UUID(int=0)))
     rows = session.execute(
         _PEOPLE,
         {
@@ -148,11 +176,14 @@ def people(
             "runs": run_ids,
             "state": state,
             "reason": reason,
-            "after": int(page.after[0]) if page.after else 0,
+            "email_key": email_key,
+            "after": int(entry_id),
+            "after_run": run_id,
             "limit": page.limit + 1,
         },
     )
-    return cut([PersonAtStep(*row) for row in rows], limit=page.limit, key=lambda p: (str(p.entry_id),))
+    found = [PersonAtStep(*row) for row in rows]
+    return cut(found, limit=page.limit, key=lambda p: (str(p.entry_id), str(p.run_id)))
 
 
 def drop_outs(
@@ -166,6 +197,6 @@ def drop_outs(
         .outerjoin(sp, sa.and_(sp.tenant_id == ct.tenant_id, sp.address_hash == ct.address_hash))
         .outerjoin(cs, sa.and_(cs.tenant_id == ct.tenant_id, cs.contact_id == ct.contact_id, cs.topic == topic))
     )
-    statement = sa.select(sa.text(f"{SKIP_REASON} AS reason"), sa.func.count()).select_from(tables)
+    statement = sa.select(sa.text(f"{SKIP_REASON} AS reason"), sa.func.count().label("people")).select_from(tables)
     rows = session.execute(statement.group_by(sa.text("1")), {"marketing": marketing})
-    return dict(rows.tuples().all())
+    return {row.reason: row.people for row in rows}

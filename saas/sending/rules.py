@@ -32,7 +32,7 @@ def ending_of(
     if outcome.kind is OutcomeKind.DEFERRED:
         return Ending(entry_id, Exc.WAITING, Reason.DEFERRED, again_in_s=back_off_s(attempt, chance))
     reason = Reason.REFUSED_CONTENT if outcome.scope is OutcomeScope.CONTENT else Reason.REFUSED_BY_RECIPIENT
-    return Ending(entry_id, Exc.REJECTED, reason)
+    return Ending(entry_id, Exc.REJECTED, reason, suppress=outcome.hard)
 
 
 def given_back(entry_id: int) -> Ending:

@@ -56,7 +56,8 @@ class Ending:
     """How a person's turn ended, when it was not acceptance.
 
     exc and reason as in the delivery row; again_in_s: seconds until the next try for exc=waiting;
-    counts: whether this try counts (only when the person was offered, and never for a fault of the channel).
+    counts: whether this try counts (only when the person was offered, and never for a fault of the channel);
+    suppress: the address is refused for good (5.1.x), nothing is sent to it any more.
     """
 
     entry_id: int
@@ -64,6 +65,7 @@ class Ending:
     reason: str
     again_in_s: float = 0.0
     counts: bool = True
+    suppress: bool = False
 
 
 def send_work(purpose: str) -> Work:

@@ -12,10 +12,8 @@ from werkzeug.exceptions import HTTPException
 
 from saas.http.problem import STATUS, request_id
 from saas.kernel.errors import DomainError
-from saas.kernel.paging import MAX_LIMIT, PageRequest
 from saas.permissions.types import Action, LacksRight, Role
 from saas.platform.db import db
-from saas.tenants.queries import members
 from saas.web import shell, words
 
 _PAGES: Final = frozenset({400, 403, 404, 409, 412, 413, 422, 429, 500, 503})
@@ -71,7 +69,7 @@ def _lacks(error: LacksRight) -> Response:
         403,
         right=words.right_word(action),
         roles=words.listed([words.role_word(role) for role in roles]),
-        people=_people_with(roles),
+        people=_helpers(action),
         back=_back(),
     )
 
@@ -80,13 +78,9 @@ def _words(given: object) -> Sequence[str]:
     return given if isinstance(given, list) else []
 
 
-def _people_with(roles: Sequence[Role]) -> list[str]:
-    """Return who could help, for those who may see the members."""
+def _helpers(action: Action) -> list[str]:
     actor = shell.frame().actor
-    if actor is None or not actor.may(Action.MEMBER_READ):
-        return []
-    found = members(db.session(), only=None, page=PageRequest(MAX_LIMIT)).rows
-    return list(dict.fromkeys(member.name for member in found if member.role in roles))[:5]
+    return shell.helpers(actor, action)[:5] if actor is not None else []
 
 
 def _back() -> str | None:

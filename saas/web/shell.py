@@ -23,7 +23,8 @@ from saas.campaigns.queries import waiting_for_decision
 from saas.http.shell import shell as running
 from saas.http.types import Context
 from saas.kernel.ids import show
-from saas.kernel.paging import PageRequest
+from saas.kernel.paging import MAX_LIMIT, PageRequest
+from saas.permissions.rules import roles_with
 from saas.permissions.types import Action, Actor
 from saas.platform.db import db
 from saas.tenants import queries as tenants
@@ -154,7 +155,7 @@ class Frame:
         """Return the person's roles here."""
         if self.actor is None:
             return ""
-        return ", ".join(dict.fromkeys(words.role_word(role) for role, _ in self.actor.roles))
+        return ", ".join(dict.fromkeys(words.role_word(role) for role, _project in self.actor.roles))
 
     @cached_property
     def workspaces(self) -> list[Place]:
@@ -174,7 +175,7 @@ class Frame:
         if self.actor is None or self.workspace is None:
             return []
         here, may = f"/w/{self.workspace.id}", self.actor.may_somewhere
-        groups = [
+        groups: list[list[tuple[Action | None, Entry]]] = [
             [
                 (None, Entry("home", gettext("Home"), f"{here}/", "house")),
                 (Action.CAMPAIGN_READ, Entry("campaigns", gettext("Campaigns"), f"{here}/campaigns", "megaphone")),
@@ -255,10 +256,25 @@ def load_places() -> None:
 def register(app: Flask) -> None:
     """Give templates the frame and the filters `when`, `moment`, `ago` and `number`."""
     app.context_processor(lambda: {"shell": frame()})
-    app.jinja_env.globals.update(city=words.city, role_word=words.role_word)
+    app.jinja_env.globals.update(city=words.city, role_word=words.role_word, who_can=who_can)
     app.jinja_env.filters.update(when=_time_tag, moment=_moment, ago=_ago, number=words.number, show=_show)
     app.before_request(_before)
     app.url_defaults(_same_workspace)
+
+
+def helpers(actor: Actor, action: Action) -> list[str]:
+    """Return who in this workspace has a right, by name; empty for those who may not see the members (A10)."""
+    if not actor.may(Action.MEMBER_READ):
+        return []
+    roles = roles_with(action)
+    found = tenants.members(_session(), only=None, page=PageRequest(MAX_LIMIT)).rows
+    return list(dict.fromkeys(member.name for member in found if member.role in roles))
+
+
+def who_can(actor: Actor, action: Action) -> str:
+    """Return who has a right that the actor lacks, by name where they may know, else by role (A10)."""
+    names = helpers(actor, action)[:5]
+    return words.listed(names or [words.role_word(role) for role in roles_with(action)])
 
 
 def _before() -> None:

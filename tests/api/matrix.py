@@ -1,12 +1,12 @@
 """What the isolation matrix needs to know of each part of the API. Whoever adds a route adds its lines here.
 
 FACTORIES: for the name of a URL parameter, a function that makes (or finds) a thing in a place and returns its public
-form. Called once for each place and kept. The thing's words should hold `CANARY`, which no stranger may ever read.
+form. Called once for each place and kept (`thing`). The thing's words should hold `CANARY`, which no stranger may ever read.
 
 BODIES: for the endpoint of a route that takes a body, a body that passes its schema, so that a stranger's request gets
 as far as looking for the thing. A function is given the world and the place whose ids it may mention.
 
-QUERIES: the same for routes whose query is required.
+QUERIES: the same for the query of a route.
 
 EXEMPT: endpoints that are open to the world by nature, each with its reason; they are counted, never silent.
 """
@@ -117,6 +117,17 @@ FACTORIES: dict[str, Factory] = {
     "step_no": lambda *_: "1",
 }
 
+_MADE: Final[dict[tuple[str, str], str]] = {}
+
+
+def thing(world: World, place: Place, parameter: str) -> str:
+    """Return the place's thing for a URL parameter, made once. Raises KeyError for a parameter that nobody entered."""
+    at = (parameter, place.wsp)
+    if at not in _MADE:
+        _MADE[at] = FACTORIES[parameter](world, place)
+    return _MADE[at]
+
+
 # What an id of nothing looks like, by parameter; parameters that are no ids (numbers of a thing above) keep their value.
 PREFIXES: dict[str, str] = {
     "workspace": "wsp",
@@ -144,12 +155,32 @@ BODIES: dict[str, Body] = {
     "tenants.invite": lambda _, place: {
         "invitations": [{"email": "x@northwind.example", "role": "viewer", "project_id": place.prj}]
     },
+    "audiences.create_list": lambda _, place: {"name": f"x {uuid7().hex}", "project_id": place.prj},
+    "audiences.change_list": lambda *_: {"name": f"x {uuid7().hex}"},
+    "audiences.save_contacts": lambda world, place: {
+        "contacts": [{"email": "x@northwind.example"}], "list_ids": [thing(world, place, "list_id")],
+    },
+    "audiences.create_audience": lambda world, place: {
+        "name": f"x {uuid7().hex}", "project_id": place.prj, "list_id": thing(world, place, "list_id"),
+        "rule": {"all": []},
+    },
+    "audiences.change_audience": lambda world, place: {"list_id": thing(world, place, "list_id")},
+    "audiences.count_rule": lambda world, place: {"list_id": thing(world, place, "list_id"), "rule": {"all": []}},
+    "campaigns.create_campaign": lambda _, place: {
+        "name": f"x {uuid7().hex}", "project_id": place.prj, "kind": "dated", "purpose": "marketing",
+    },
     "channels.change": lambda *_: {"name": "x"},
     "channels.send_trial": lambda _, place: {"to": place.emails[Role.ADMIN]},
     "campaigns.patch_campaign": lambda *_: {"name": "x"},
     "campaigns.save_draft": lambda *_: {"draft": {}},
     **{f"campaigns.{name}": _decision for name in ("approve", "publish", "request_changes", "reject", "revoke")},
-    "journeys.trigger": lambda *_: {"recipients": [{"email": "x@northwind.example"}]},
+    "trigger.trigger": lambda *_: {"recipients": [{"email": "x@northwind.example"}]},
 }  # fmt: skip
 
-QUERIES: dict[str, Mapping[str, str]] = {}
+QUERIES: dict[str, Callable[[World, Place], Mapping[str, str]]] = {
+    "audiences.start_import": lambda world, place: {"list_id": thing(world, place, "list_id")},
+    "audiences.list_lists": lambda _, place: {"project_id": place.prj},
+    "audiences.list_contacts": lambda world, place: {"list_id": thing(world, place, "list_id")},
+    "audiences.list_audiences": lambda _, place: {"project_id": place.prj},
+    "campaigns.list_campaigns": lambda _, place: {"project_id": place.prj},
+}

@@ -3,7 +3,8 @@
 Each test is either true or false, never null, so that `not` means what it says.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from saas.audiences.models import ListMember
-from saas.audiences.rules.segment import All, AnyOf, Consented, Not, Segment, Test
+from saas.audiences.rules.segment import All, AnyOf, Consented, Not, Question, Segment
 from saas.audiences.types import AttributeKind, ConsentWord, Op
 from saas.ledger.models import Consent, Contact
 from saas.platform.db import bound_tenant
@@ -20,6 +21,8 @@ from saas.platform.db import bound_tenant
 _BLANKS: Final = " \t\n\r\v\f\u00a0\u2003\u2009\u202f\u3000\u2028\u2029\u0085"
 _DATE: Final = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 _DATETIME: Final = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"
+
+_STEADY: Final = sa.text("SELECT set_config('enable_nestloop', :word, true)")
 
 _Value = sa.ColumnElement[Any]
 _Yes = sa.ColumnElement[bool]
@@ -46,7 +49,20 @@ def people_of(tenant_id: UUID, list_id: UUID, rule: Segment | None) -> sa.Select
 def count(session: Session, *, list_id: UUID, rule: Segment | None) -> int:
     """Return how many people of a list a rule finds."""
     people = members_select(session, list_id=list_id, rule=rule).subquery()
-    return session.scalar(sa.select(sa.func.count()).select_from(people)) or 0
+    with steady_plans(session):
+        return session.scalar(sa.select(sa.func.count()).select_from(people)) or 0
+
+
+@contextmanager
+def steady_plans(session: Session) -> Iterator[None]:
+    """Have whole lists joined by hash, whatever the statistics say; use it around each statement on such a list.
+
+    Right after an import PostgreSQL believes that a new workspace has about one contact, and a nested loop over
+    "one" contact times ten thousand takes seconds. Counting always looks at a whole list anyway.
+    """
+    session.execute(_STEADY, {"word": "off"})
+    yield
+    session.execute(_STEADY, {"word": "on"})
 
 
 def condition(rule: Segment, tenant_id: UUID) -> _Yes:
@@ -60,7 +76,7 @@ def condition(rule: Segment, tenant_id: UUID) -> _Yes:
             return sa.not_(condition(part, tenant_id))
         case Consented():
             return _consented(rule, tenant_id)
-        case Test():
+        case Question():
             return _test(rule)
 
 
@@ -68,12 +84,14 @@ def _consented(rule: Consented, tenant_id: UUID) -> _Yes:
     said = sa.select(sa.literal(1)).where(
         Consent.tenant_id == tenant_id, Consent.contact_id == Contact.contact_id, Consent.topic == rule.topic
     )
+    # coalesce keeps PostgreSQL from turning this into a join: looked up by key or hashed, it is quick with any
+    # statistics; as a join it was a nested loop over the whole workspace (see steady_plans).
     if rule.word is ConsentWord.NONE:
-        return sa.not_(said.exists())
-    return said.where(Consent.status == rule.word.value).exists()
+        return sa.not_(sa.func.coalesce(said.exists(), sa.false()))
+    return sa.func.coalesce(said.where(Consent.status == rule.word.value).exists(), sa.false())
 
 
-def _test(test: Test) -> _Yes:
+def _test(test: Question) -> _Yes:
     value = _READ[test.kind](test.attribute)
     if test.op is Op.IS_EMPTY:
         return value.is_(None)
@@ -84,7 +102,7 @@ def _test(test: Test) -> _Yes:
     return sa.func.coalesce(_compare(test, test.op, value), sa.false())
 
 
-def _compare(test: Test, op: Op, value: _Value) -> _Yes:
+def _compare(test: Question, op: Op, value: _Value) -> _Yes:
     if op is Op.BETWEEN:
         low, high = test.value
         return value.between(_bound(test.kind, low), _bound(test.kind, high))

@@ -1,7 +1,6 @@
 """Attributes of contacts: which there are without being registered, and what their values may be."""
 
 import json
-import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
@@ -49,9 +48,9 @@ def check_text(value: object) -> str:
 
 def check_number(value: object) -> int | float:
     """Return a finite number. Raises Unfit."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise Unfit("Write a number.")
-    if abs(value) > MAX_NUMBER:
+    if not -MAX_NUMBER <= value <= MAX_NUMBER:  # nor is NaN between them
         raise Unfit("The number is too large.")
     return value
 

@@ -187,7 +187,7 @@ def _save(desk: Desk, plan: Plan) -> Iterator[Batch]:
         batch = people.read(chunk, lost=plan.lost)
         with desk.open() as session:
             if done + len(chunk) <= plan.position:
-                _read_again(session, desk, batch, people.email_header)
+                _read_again(session, desk, batch, people)
             else:
                 _save_chunk(session, desk, plan, batch, people, start=done, done_bytes=reader.done_bytes)
         done += len(chunk)
@@ -232,9 +232,9 @@ def _save_chunk(
     session.execute(sa.update(Import).where(*_mine(session, desk)).values(counts=_added(counts, batch, saved)))
 
 
-def _read_again(session: Session, desk: Desk, batch: Batch, email_header: str) -> None:
-    bring(session, batch.people, address_hash=desk.vault.address_hash)
-    batch.notes += _kept_notes(kept_withdrawn(session), email_header)
+def _read_again(session: Session, desk: Desk, batch: Batch, people: RowReader) -> None:
+    bring(session, batch.people, touched=people.keys, address_hash=desk.vault.address_hash)
+    batch.notes += _kept_notes(kept_withdrawn(session), people.email_header)
     _hold(session, desk)
 
 

@@ -55,6 +55,8 @@ ASKED_OF_REVISION: Final = (
     R.SUBMIT, R.WITHDRAW, R.APPROVE, R.REQUEST_CHANGES, R.REJECT, R.PUBLISH, R.REVOKE,
 )  # fmt: skip
 FINAL: Final = frozenset({S.STOPPED, S.COMPLETED, S.ARCHIVED})
+# States in which nothing about a campaign can be edited, asked for or signed any more.
+CLOSED: Final = FINAL | {S.STOPPING}
 # States in which a claim may take people (ledger.md, claim).
 SENDING: Final = frozenset({S.ACTIVE})
 
@@ -63,6 +65,12 @@ class NotAllowed(Conflict):
     """The move is not lawful from the present state; `allowed_transitions` lists what is."""
 
     code = "not_allowed_in_this_state"
+
+
+class AlreadyStarted(Conflict):
+    """The only message of a dated campaign has begun; it runs to its end by the revision that began it (S60)."""
+
+    code = "already_started"
 
 
 def campaign_after(state: S, move: C) -> S:
@@ -79,6 +87,19 @@ def revision_after(state: V, move: R) -> V:
     if after is None:
         raise _not_allowed("revision", state.value, move.value, [m.value for m in revision_moves(state)])
     return after
+
+
+def check_may_change(state: S, *, dated: bool, started: bool) -> None:
+    """Refuse to edit, submit or publish what could never take effect. Raises NotAllowed, AlreadyStarted."""
+    if state in CLOSED:
+        allowed = [m.value for m in campaign_moves(state)]
+        raise NotAllowed(
+            f"This campaign is {state.value}; its content cannot be changed any more.",
+            state=state.value,
+            allowed_transitions=allowed,
+        )
+    if dated and started:
+        raise AlreadyStarted("This campaign's message has begun to be sent. Stop it, or make a new campaign.")
 
 
 def campaign_moves(state: S) -> tuple[C, ...]:

@@ -1,9 +1,13 @@
 """Time rules: the five-minute lead (R1), wall times and zones (R17)."""
 
+import re
 from datetime import UTC, datetime, timedelta
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from saas.kernel.errors import Conflict
+
+_WALL: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?")
 
 
 class InThePast(Conflict):
@@ -26,11 +30,12 @@ def at_wall_time(wall: str, zone: str) -> datetime:
     """Return the moment of a wall time in an IANA zone, in UTC (R17).
 
     A time that the spring change skips becomes the first valid moment after the gap; one that the autumn change
-    doubles is its first. Raises ValueError for a text that is no wall time.
+    doubles is its first. Raises ValueError for a text that is no wall time as in 2026-11-30T09:00, OverflowError for
+    one that is outside of the calendar in UTC.
     """
+    if not _WALL.fullmatch(wall):
+        raise ValueError("not a wall time as in 2026-11-30T09:00")
     local = datetime.fromisoformat(wall)
-    if local.tzinfo is not None:
-        raise ValueError("a wall time has no offset")
     tz = ZoneInfo(zone)
     first = local.replace(tzinfo=tz, fold=0).astimezone(UTC)
     if first.astimezone(tz).replace(tzinfo=None) == local:

@@ -4,7 +4,8 @@ The order of every decision: find it (404), the right (403), the state (409), th
 """
 
 from datetime import datetime
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Session
 from saas.audit import service as audit
 from saas.campaigns import queries
 from saas.campaigns.models import Approval, Campaign, Revision
+from saas.campaigns.policy import require_changeable
 from saas.campaigns.rules.approval import check_comment, check_four_eyes, check_hash
 from saas.campaigns.rules.document import hash_of
 from saas.campaigns.rules.lifecycle import campaign_after, revision_after
@@ -44,10 +46,11 @@ def approve(
 ) -> Revision:
     """Sign a revision. Under the default policy one approver who did not edit suffices, and approving publishes.
 
-    Raises NotFound, LacksRight, NotAllowed, ChangedSinceYouLooked, ApproverEdited, InThePast.
+    Raises NotFound, LacksRight, NotAllowed, AlreadyStarted, ChangedSinceYouLooked, ApproverEdited, InThePast.
     """
     campaign, row = _open(session, actor, campaign_id, no, Action.CAMPAIGN_APPROVE)
     after = revision_after(RevisionState(row.state), RevisionMove.APPROVE)
+    require_changeable(campaign)
     _check_shown(row, seen_hash)
     check_four_eyes(actor.account_id, queries.editors_since_approval(session, campaign_id=campaign_id, no=no))
     facts = {"policy": "default", "audience_count": row.audience_count}
@@ -64,6 +67,7 @@ def publish(
     """Publish a revision that is approved but waits for somebody to publish it."""
     campaign, row = _open(session, actor, campaign_id, no, Action.CAMPAIGN_PUBLISH)
     revision_after(RevisionState(row.state), RevisionMove.PUBLISH)
+    require_changeable(campaign)
     _check_shown(row, seen_hash)
     _publish(session, actor=actor, campaign=campaign, row=row, lead_s=lead_s, now=now)
     return row
@@ -89,7 +93,7 @@ def withdraw(session: Session, *, actor: Actor, campaign_id: UUID, no: int, now:
     """Take a revision back out of review to go on editing it."""
     campaign, row = _open(session, actor, campaign_id, no, Action.CAMPAIGN_SUBMIT)
     row.state = revision_after(RevisionState(row.state), RevisionMove.WITHDRAW).value
-    row.document, row.content_hash, row.audience_count = None, None, None
+    row.document, row.content_hash, row.audience_count, row.planned_at = None, None, None, None
     _touch(session, row, now)
     _audit(session, actor, campaign, row, "revision.withdrawn", now)
     return row
@@ -98,7 +102,7 @@ def withdraw(session: Session, *, actor: Actor, campaign_id: UUID, no: int, now:
 def revoke(
     session: Session, *, actor: Actor, campaign_id: UUID, no: int, seen_hash: str, comment: str, now: datetime
 ) -> Revision:
-    """Take an approval back. A campaign that sends stops as in R12 (S66); before its start it goes back to draft."""
+    """Take an approval back. Once published, the campaign stops as in R12 (S66); before, it stays a draft."""
     campaign, row = _open(session, actor, campaign_id, no, Action.CAMPAIGN_APPROVE)
     after = revision_after(RevisionState(row.state), RevisionMove.REVOKE)
     check_hash(seen_hash, row.content_hash)
@@ -147,23 +151,35 @@ def _check_shown(row: Revision, seen_hash: str) -> None:
 
 
 def _publish(session: Session, *, actor: Actor, campaign: Campaign, row: Revision, lead_s: int, now: datetime) -> None:
-    row.state = revision_after(RevisionState(row.state), RevisionMove.PUBLISH).value
-    row.published_at = now
-    row.effective_at = (
+    effective_at = (
         effective_start(row.planned_at, published_at=now, lead_s=lead_s) if row.planned_at is not None else now
     )
     previous = queries.published(session, campaign.campaign_id)
-    if previous is not None and previous.no != row.no:
+    if previous is not None:
         previous.state = revision_after(RevisionState(previous.state), RevisionMove.SUPERSEDE).value
-        session.flush()  # first, because only one revision may be published at a time
+        _touch(session, previous, now)  # first, because only one revision may be published at a time
+    row.state = revision_after(RevisionState(row.state), RevisionMove.PUBLISH).value
+    row.published_at, row.effective_at = now, effective_at
     _touch(session, row, now)
-    if CampaignState(campaign.state) in {CampaignState.DRAFT, CampaignState.SCHEDULED}:
-        campaign.state = campaign_after(CampaignState(campaign.state), CampaignMove.PUBLISH).value
+    move = _BY_PUBLICATION.get(CampaignState(campaign.state))
+    if move is not None:
+        campaign.state = campaign_after(CampaignState(campaign.state), move).value
+        campaign.held_reason = None
         campaign.updated_at, campaign.version = now, campaign.version + 1
         session.flush()
-    agenda.arm(session, work=START_CAMPAIGN, subject=campaign.campaign_id, due_at=row.effective_at)
-    facts = {"effective_at": row.effective_at.isoformat()}
+    agenda.arm(session, work=START_CAMPAIGN, subject=campaign.campaign_id, due_at=effective_at)
+    facts = {"effective_at": effective_at.isoformat(), "supersedes": previous.no if previous is not None else None}
     _audit(session, actor, campaign, row, "revision.published", now, facts=facts)
+
+
+# What a publication does to the campaign; one that sends already goes on as it is.
+_BY_PUBLICATION: Final = MappingProxyType(
+    {
+        CampaignState.DRAFT: CampaignMove.PUBLISH,
+        CampaignState.SCHEDULED: CampaignMove.PUBLISH,
+        CampaignState.HELD: CampaignMove.RESCHEDULE,
+    }
+)
 
 
 def _decide(

@@ -11,11 +11,12 @@ from sqlalchemy.orm import Session
 from saas.audit import service as audit
 from saas.campaigns import queries
 from saas.campaigns.models import Campaign, Revision, RevisionEditor
+from saas.campaigns.policy import require_changeable
 from saas.campaigns.rules.draft import EMPTY
-from saas.campaigns.rules.lifecycle import FINAL, REVISION, NotAllowed, campaign_after, revision_after, revision_moves
+from saas.campaigns.rules.lifecycle import REVISION, NotAllowed, campaign_after, revision_after, revision_moves
 from saas.campaigns.types import CampaignKind, CampaignMove, CampaignState, RevisionMove, RevisionState
 from saas.channels.types import Purpose
-from saas.kernel.errors import Conflict, Invalid, require_version
+from saas.kernel.errors import Conflict, Invalid, NotFound, require_version
 from saas.kernel.ids import show, uuid7
 from saas.permissions.policy import require
 from saas.permissions.types import Action, Actor
@@ -43,6 +44,8 @@ def create(
 ) -> Campaign:
     """Make a campaign with an empty first revision. Raises NotFound, LacksRight, Invalid."""
     project_in(session, project_id)
+    if not (actor.may(Action.PROJECT_READ, project_id) or actor.may(Action.CAMPAIGN_WRITE, project_id)):
+        raise NotFound.of("project")
     require(actor, Action.CAMPAIGN_WRITE, project_id)
     if kind is CampaignKind.DATED and purpose is Purpose.TRANSACTIONAL:
         raise Invalid.at("/purpose", "Transactional messages answer a call; a dated campaign is marketing.")
@@ -96,16 +99,20 @@ def save(
     draft: Mapping[str, Any],
     now: datetime,
 ) -> Revision:
-    """Save a draft. In review it is locked; an approval that was given becomes void. Raises Stale, NotAllowed."""
+    """Save a draft. In review it is locked; an approval that was given becomes void.
+
+    Raises NotFound, LacksRight, NotAllowed, AlreadyStarted, Stale.
+    """
     campaign = queries.campaign(session, actor=actor, campaign_id=campaign_id)
-    require(actor, Action.CAMPAIGN_WRITE, campaign.project_id)
     row = queries.revision_for_update(session, campaign_id=campaign_id, no=no)
+    require(actor, Action.CAMPAIGN_WRITE, campaign.project_id)
+    require_changeable(campaign)
     state = RevisionState(row.state)
     if state is not RevisionState.EDITING:
         row.state = _reopened(state).value
     require_version(row.version, version)
     row.draft = dict(draft)
-    row.document, row.content_hash, row.audience_count = None, None, None
+    row.document, row.content_hash, row.audience_count, row.planned_at = None, None, None, None
     row.updated_at, row.version = now, row.version + 1
     session.flush()
     _note_editor(session, row, actor, now)
@@ -116,11 +123,10 @@ def save(
 
 
 def new_revision(session: Session, *, actor: Actor, campaign_id: UUID, now: datetime) -> Revision:
-    """Open the next revision, copied from the newest. Raises RevisionOpen, NotAllowed."""
+    """Open the next revision, copied from the newest. Raises RevisionOpen, NotAllowed, AlreadyStarted."""
     campaign = queries.campaign_for_update(session, actor=actor, campaign_id=campaign_id)
     require(actor, Action.CAMPAIGN_WRITE, campaign.project_id)
-    if CampaignState(campaign.state) in FINAL | {CampaignState.STOPPING}:
-        raise NotAllowed(f"This campaign is {campaign.state}; duplicate it instead.", allowed_transitions=[])
+    require_changeable(campaign)
     newest = queries.revisions(session, campaign_id)[0]
     if RevisionState(newest.state) in _OPEN:
         raise RevisionOpen(f"Revision {newest.no} is {newest.state}; work goes on there.", revision=newest.no)

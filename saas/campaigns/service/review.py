@@ -14,14 +14,14 @@ from saas.audiences.queries.attributes import attribute_kinds
 from saas.audiences.queries.segment import members_select
 from saas.audiences.rules import segment
 from saas.campaigns.models import Campaign, Revision
-from saas.campaigns.rules.document import Document, Step, read
+from saas.campaigns.rules.document import Damaged, Document, Step, read
 from saas.campaigns.rules.schedule import InThePast, effective_start
 from saas.channels.types import Purpose
 from saas.content.jail.renderer import Renderer
 from saas.content.rules.links import track
 from saas.content.service import merge_row, render_email
-from saas.content.types import EmailContent, Rendered
-from saas.kernel.errors import NotFound
+from saas.content.types import EmailContent, Rendered, RenderFailure
+from saas.kernel.errors import Conflict, NotFound
 from saas.ledger.models import Contact
 from saas.ledger.queries import drop_outs
 from saas.permissions.types import Action, Actor
@@ -29,6 +29,12 @@ from saas.platform.db import bound_tenant
 
 SAMPLES: Final = 4
 _MASKED: Final = "•••"
+
+
+class DocumentAltered(Conflict):
+    """The stored document is not the one that was submitted; nobody can sign it, and nothing of it is sent."""
+
+    code = "document_altered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +86,11 @@ def review(
     lead_s: int,
     now: datetime,
 ) -> Review:
-    """Return what this revision will send. Raises NotFound before it was submitted."""
+    """Return what this revision will send. Raises NotFound before it was submitted, DocumentAltered.
+
+    Who may not read contacts sees their texts masked, in the messages too; languages, numbers and dates stay, so that
+    the messages still differ (R14).
+    """
     document = document_of(row)
     people = _people(session, document)
     count, reachable, dropped = _forecast(session, document, people)
@@ -122,10 +132,13 @@ def rendered_for(
 
 
 def document_of(row: Revision) -> Document:
-    """Return the document of a submitted revision. Raises NotFound."""
+    """Return the document of a submitted revision. Raises NotFound, DocumentAltered."""
     if row.document is None or row.content_hash is None:
         raise NotFound("This revision was not submitted yet; there is nothing to review.")
-    return read(row.document, expected_hash=row.content_hash)
+    try:
+        return read(row.document, expected_hash=row.content_hash)
+    except Damaged:
+        raise DocumentAltered("The stored document is not the one that was submitted. Nobody can sign it.") from None
 
 
 def _people(session: Session, document: Document) -> "sa.Select[UUID] | None":
@@ -157,7 +170,9 @@ def _sample_contacts(
         inside, sa.and_(Contact.tenant_id == bound_tenant(session), Contact.contact_id == inside.c.contact_id)
     )
     language = Contact.attributes["language"].astext
-    by_language = session.scalars(base.ext(distinct_on(language)).order_by(language, Contact.contact_id).limit(SAMPLES)).all()
+    by_language = session.scalars(
+        base.ext(distinct_on(language)).order_by(language, Contact.contact_id).limit(SAMPLES)
+    ).all()
     used = [name.removeprefix("contact.") for step in document.steps for name in step.used]
     lacking = sum((sa.case((Contact.attributes.has_key(key), 0), else_=1) for key in used), start=sa.literal(0))
     poorest = session.scalars(base.order_by(lacking.desc(), Contact.contact_id).limit(1)).all()
@@ -177,50 +192,63 @@ def _rendered(
     marketing = Purpose(document.purpose) is Purpose.MARKETING
     sources = EmailContent(**step.content)
     content = track(sources).content if marketing else sources
-    rows = [_row(document, contact, public_url, marketing=marketing) for contact in contacts]
+    people = [_person(contact, may_see=may_see) for contact in contacts]
+    rows = [_row(document, person.values, public_url, marketing=marketing) for person in people]
     made = render_email(renderer, content, rows)
-    samples = []
-    for contact, message in zip(contacts, made, strict=True):
-        email = (contact.email or "") if contact else "person@example.org"
-        label = _label(contact)
-        if isinstance(message, Rendered):
-            shown = Sample(
-                contact.contact_id if contact else None,
-                email if may_see else _mask(email),
-                label if may_see else _MASKED,
-                message.subject,
-                message.html,
-                message.text,
-                None,
-            )
-        else:
-            shown = Sample(contact.contact_id if contact else None, email, label, "", "", "", message.reason)
-        samples.append(shown)
-    return samples
+    return [_sample(person, message) for person, message in zip(people, made, strict=True)]
 
 
-def _row(document: Document, contact: Contact | None, public_url: str, *, marketing: bool) -> dict[str, object]:
-    context = {field["key"]: _example(field) for field in document.payload}
+@dataclass(frozen=True, slots=True)
+class _Person:
+    """A sample person as templates and readers see them."""
+
+    contact_id: UUID | None
+    values: Mapping[str, object]
+    label: str
+
+    @property
+    def email(self) -> str:
+        return str(self.values["email"])
+
+
+def _person(contact: Contact | None, *, may_see: bool) -> _Person:
+    if contact is None:
+        return _Person(None, {"email": "person@example.org"}, "Example")
+    email = contact.email or ""
+    if may_see:
+        return _Person(contact.contact_id, {**contact.attributes, "email": email}, _label(contact))
+    values = {key: _masked(key, value) for key, value in contact.attributes.items()}
+    return _Person(contact.contact_id, {**values, "email": _mask(email)}, _MASKED)
+
+
+def _sample(person: _Person, message: Rendered | RenderFailure) -> Sample:
+    if isinstance(message, RenderFailure):
+        return Sample(person.contact_id, person.email, person.label, "", "", "", message.reason)
+    return Sample(
+        person.contact_id, person.email, person.label, message.subject, message.html, message.text, failure=None
+    )
+
+
+def _row(document: Document, contact: Mapping[str, object], public_url: str, *, marketing: bool) -> dict[str, object]:
     return merge_row(
-        contact={
-            **(contact.attributes if contact else {}),
-            "email": contact.email if contact else "person@example.org",
-        },
+        contact=contact,
         campaign_name="",
         workspace_name=document.workspace_name,
         unsubscribe_url=f"{public_url}/u/preview" if marketing else "",
         click_url=f"{public_url}/c/preview" if marketing else "",
-        context=context,
+        context={field["key"]: _example(field) for field in document.payload},
     )
+
+
+def _masked(key: str, value: object) -> object:
+    return _MASKED if isinstance(value, str) and key != "language" else value
 
 
 def _example(field: Mapping[str, Any]) -> object:
     return {"text": f"({field['key']})", "number": 1, "boolean": True}[field["kind"]]
 
 
-def _label(contact: Contact | None) -> str:
-    if contact is None:
-        return "Example"
+def _label(contact: Contact) -> str:
     names = [contact.attributes.get("first_name"), contact.attributes.get("last_name")]
     shown = " ".join(str(name) for name in names if name)[:60] or "No name"
     language = contact.attributes.get("language")
@@ -228,7 +256,7 @@ def _label(contact: Contact | None) -> str:
 
 
 def _mask(email: str) -> str:
-    return f"{email[:1]}{_MASKED}@{email.rpartition('@')[2]}"
+    return f"{email[:1]}{_MASKED}@{email.rpartition('@')[2]}" if email else ""
 
 
 def _may_see(actor: Actor, campaign: Campaign) -> bool:

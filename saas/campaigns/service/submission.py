@@ -17,6 +17,7 @@ from saas.audiences.types import Visibility
 from saas.audit import service as audit
 from saas.campaigns import queries
 from saas.campaigns.models import Campaign, Revision
+from saas.campaigns.policy import require_changeable
 from saas.campaigns.rules import draft as draft_rules
 from saas.campaigns.rules.document import FORMAT, canonical, hash_of
 from saas.campaigns.rules.lifecycle import revision_after
@@ -71,11 +72,12 @@ def submit(
     renderer: Renderer,
     now: datetime,
 ) -> Revision:
-    """Ask for approval. Raises NotReady with everything that is missing, NotAllowed, Stale."""
+    """Ask for approval. Raises NotReady with everything that is missing, NotAllowed, AlreadyStarted, Stale."""
     campaign = queries.campaign_for_update(session, actor=actor, campaign_id=campaign_id)
     row = queries.revision_for_update(session, campaign_id=campaign_id, no=no)
     require(actor, Action.CAMPAIGN_SUBMIT, campaign.project_id)
     after = revision_after(RevisionState(row.state), RevisionMove.SUBMIT)
+    require_changeable(campaign)
     if version is not None:
         require_version(row.version, version)
     resolved, faults = _resolve(session, campaign=campaign, draft=row.draft, renderer=renderer, actor=actor, now=now)

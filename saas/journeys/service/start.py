@@ -47,6 +47,8 @@ def start(session: Session, campaign_id: UUID, now: datetime) -> Piece:
             hold(session, campaign=campaign, reason="its start was missed", now=now, facts=facts)
             return Piece(units=1)
         _activate(session, campaign, revision, now)
+    elif campaign.started_at is None:  # held before its start, then let go on by a person
+        campaign.started_at = now
     _open_runs(session, campaign, revision, document, now)
     _wake_runs(session, campaign, now)
     return Piece(units=1)
@@ -76,7 +78,8 @@ def _missed(campaign: Campaign, revision: Revision, now: datetime) -> bool:
 
 def _activate(session: Session, campaign: Campaign, revision: Revision, now: datetime) -> None:
     campaign.state = campaign_after(CampaignState(campaign.state), CampaignMove.START).value
-    campaign.started_at = campaign.updated_at = now
+    campaign.started_at = campaign.started_at or now
+    campaign.updated_at = now
     campaign.version += 1
     session.flush()
     subject = show("cam", campaign.campaign_id)

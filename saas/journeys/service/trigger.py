@@ -43,6 +43,23 @@ _ENTER: Final = sa.text(
 )
 
 
+# Who was served, or never will be, is through with a campaign of a single message (R5.7); locked in the same order as
+# the insert, so that two calls never wait for each other.
+_END: Final = sa.text(
+    """
+    UPDATE entry SET ended_at = :now, end_reason = 'finished' FROM (
+        SELECT e.entry_id FROM entry e WHERE e.tenant_id = :tenant AND e.campaign_id = :campaign
+          AND e.contact_id = ANY(:contacts) AND e.single AND e.ended_at IS NULL
+          AND EXISTS (SELECT FROM delivery d LEFT JOIN chunk k
+              ON k.tenant_id = d.tenant_id AND k.run_id = d.run_id AND k.no = d.chunk_no
+            WHERE d.tenant_id = :tenant AND d.entry_id = e.entry_id
+              AND (d.exc <> 'waiting' OR d.exc IS NULL AND k.state = 'closed'))
+        ORDER BY e.contact_id FOR UPDATE OF e
+    ) through WHERE entry.tenant_id = :tenant AND entry.entry_id = through.entry_id
+    """
+)
+
+
 class NotAccepting(Conflict):
     """Calls are accepted only for an active campaign that starts by API (R5.2)."""
 
@@ -62,20 +79,26 @@ def trigger(
     *,
     actor: Actor,
     campaign_id: UUID,
-    request_id: str,
+    call_id: str,
     recipients: Sequence[Recipient],
     now: datetime,
 ) -> list[Result]:
-    """Enter the recipients of a call. Returns one result each, in their order. Raises NotAccepting, NotFound."""
-    return _answers(session, _prepare(session, actor, campaign_id), request_id, recipients, now)
+    """Enter the recipients of a call. Returns one result each, in their order. Raises NotAccepting, NotFound.
+
+    call_id: unique to this call; it makes the keys of entries for which the caller gave none.
+    """
+    return _answers(session, _prepare(session, actor, campaign_id), call_id, recipients, now)
 
 
-def rehearse(session: Session, *, actor: Actor, campaign_id: UUID, recipients: Sequence[Recipient]) -> list[Result]:
-    """Say what a call would answer, without any effect (U13)."""
+def rehearse(
+    session: Session, *, actor: Actor, campaign_id: UUID, recipients: Sequence[Recipient], now: datetime
+) -> list[Result]:
+    """Say what a call would answer, without any effect (U13): the call itself, taken back."""
     call = _prepare(session, actor, campaign_id)
-    results, known = _sort_out(session, call, "rehearsal", recipients)
-    accepted = [Result(k.recipient.index, Answer.ACCEPTED, k.entry_key or None) for k in known]
-    return sorted([*results, *accepted], key=lambda r: r.index)
+    with session.begin_nested() as trial:
+        results, _ = _entered(session, call, "rehearsal", recipients, now)
+        trial.rollback()
+    return results
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +126,9 @@ def _prepare(session: Session, actor: Actor, campaign_id: UUID) -> _Call:
 
 
 def _answers(
-    session: Session, call: _Call, request_id: str, recipients: Sequence[Recipient], now: datetime
+    session: Session, call: _Call, call_id: str, recipients: Sequence[Recipient], now: datetime
 ) -> list[Result]:
-    results, known = _sort_out(session, call, request_id, recipients)
-    entered = _enter(session, call.campaign, known, now)
-    for item in known:
-        status = Answer.ACCEPTED if (item.contact_id, item.entry_key) in entered else Answer.DUPLICATE
-        results.append(Result(item.recipient.index, status, item.entry_key or None))
+    results, ids = _entered(session, call, call_id, recipients, now)
     run = email.open_run_of(
         session,
         campaign_id=call.campaign.campaign_id,
@@ -118,13 +137,27 @@ def _answers(
     )
     if run is None:
         raise NotAccepting("This campaign is just starting. Try again in a moment.")
-    ids = [entry_id for _, entry_id in sorted(entered.items())]
     email.add_people(session, run, entry_ids=ids, purpose=call.campaign.purpose, now=now)
-    return sorted(results, key=lambda r: r.index)
+    return results
+
+
+def _entered(
+    session: Session, call: _Call, call_id: str, recipients: Sequence[Recipient], now: datetime
+) -> tuple[list[Result], list[int]]:
+    """Enter who can. Returns the answers in the order of the call, and the new entries in order of contact."""
+    results, known = _sort_out(session, call, call_id, recipients)
+    entered = _enter(session, call.campaign, known, now)
+    ids = [entry_id for _, entry_id in sorted(entered.items())]
+    for item in known:
+        # Taken out, because a person named twice with one key is entered once.
+        is_new = entered.pop((item.contact_id, item.entry_key), None) is not None
+        status = Answer.ACCEPTED if is_new else Answer.DUPLICATE
+        results.append(Result(item.recipient.index, status, item.entry_key))
+    return sorted(results, key=lambda r: r.index), ids
 
 
 def _sort_out(
-    session: Session, call: _Call, request_id: str, recipients: Sequence[Recipient]
+    session: Session, call: _Call, call_id: str, recipients: Sequence[Recipient]
 ) -> tuple[list[Result], list[_Known]]:
     """Answer for those who cannot enter; return who can."""
     results: list[Result] = []
@@ -144,16 +177,16 @@ def _sort_out(
         elif row.suppressed:
             results.append(Result(recipient.index, Answer.SUPPRESSED))
         else:
-            known.append(_keyed(call, request_id, recipient, row.contact_id))
+            known.append(_keyed(call, call_id, recipient, row.contact_id))
     return results, known
 
 
-def _keyed(call: _Call, request_id: str, recipient: Recipient, contact_id: UUID) -> _Known:
+def _keyed(call: _Call, call_id: str, recipient: Recipient, contact_id: UUID) -> _Known:
     """Give the entry its key: the caller's, or one of the call; marketing then has one open entry a person (R5.7)."""
     if recipient.entry_key:
         return _Known(recipient, contact_id, recipient.entry_key, single=False)
     single = Purpose(call.campaign.purpose) is Purpose.MARKETING
-    return _Known(recipient, contact_id, f"{request_id}:{recipient.index}", single=single)
+    return _Known(recipient, contact_id, f"{call_id}:{recipient.index}", single=single)
 
 
 def _find(session: Session, recipients: Sequence[Recipient]) -> dict[int, Any]:
@@ -175,10 +208,14 @@ def _find(session: Session, recipients: Sequence[Recipient]) -> dict[int, Any]:
 def _enter(session: Session, campaign: Campaign, known: Sequence[_Known], now: datetime) -> dict[tuple[UUID, str], int]:
     if not known:
         return {}
+    tenant = bound_tenant(session)
+    singles = [k.contact_id for k in known if k.single]
+    if singles:
+        session.execute(_END, {"tenant": tenant, "campaign": campaign.campaign_id, "contacts": singles, "now": now})
     rows = session.execute(
         _ENTER.bindparams(sa.bindparam("contexts", type_=sa.ARRAY(sa.JSON))),
         {
-            "tenant": bound_tenant(session),
+            "tenant": tenant,
             "campaign": campaign.campaign_id,
             "contacts": [k.contact_id for k in known],
             "keys": [k.entry_key for k in known],

@@ -23,7 +23,7 @@ _BACK_OFF_S: Final = (1, 5, 30, 120, 600, 3600)
 
 _PICK: Final = sa.text(
     """
-    SELECT a.tenant_id, a.kind, a.subject, a.due_at FROM agenda a JOIN tenant_turn t ON t.tenant_id = a.tenant_id
+    SELECT a.tenant_id, a.kind, a.subject FROM agenda a JOIN tenant_turn t ON t.tenant_id = a.tenant_id
     WHERE a.queue = :queue AND a.due_at <= :now AND (a.taken_until IS NULL OR a.taken_until <= :now)
     ORDER BY t.turn, a.due_at LIMIT 1 FOR UPDATE OF a SKIP LOCKED
     """
@@ -42,10 +42,13 @@ _AGAIN: Final = sa.text(
     """
 )
 _HOLD: Final = sa.text(
-    "UPDATE agenda SET taken_until = :until WHERE tenant_id = :tenant AND kind = :kind AND subject = :subject"
+    """
+    UPDATE agenda SET taken_until = :until, due_at = :until
+    WHERE tenant_id = :tenant AND kind = :kind AND subject = :subject
+    """
 )
 _DELETE: Final = sa.text("DELETE FROM agenda WHERE tenant_id = :tenant AND kind = :kind AND subject = :subject")
-# Work that was armed anew while a long piece went on keeps its row: the due time differs then.
+# Holding moves the due time to the hold's end. Work that was armed anew meanwhile has an earlier one: it keeps its row.
 _DELETE_HELD: Final = sa.text(
     "DELETE FROM agenda WHERE tenant_id = :tenant AND kind = :kind AND subject = :subject AND due_at = :due"
 )
@@ -80,7 +83,6 @@ class _Row:
     tenant: UUID
     kind: str
     subject: str
-    due: datetime
 
     @property
     def key(self) -> dict[str, object]:
@@ -107,7 +109,7 @@ def work_once(doer: Doer, queue: Queue) -> bool:
         found = session.execute(_PICK, {"queue": queue.value, "now": now}).one_or_none()
         if found is None:
             return False
-        row = _Row(found.tenant_id, found.kind, found.subject, found.due_at)
+        row = _Row(found.tenant_id, found.kind, found.subject)
         try:
             bind(session, row.tenant)
             piece = doer.kinds.handlers[row.kind](Picked(session, row.tenant, row.kind, row.subject, now))
@@ -119,7 +121,7 @@ def work_once(doer: Doer, queue: Queue) -> bool:
             return True
         _ring(doer, session)
     if piece.then is not None:
-        _go_on(doer, row, piece)
+        _go_on(doer, row, piece, held_until=now + timedelta(seconds=piece.hold_s))
     return True
 
 
@@ -134,7 +136,7 @@ def _leave_row(session: Session, row: _Row, piece: Piece, now: datetime) -> None
     session.execute(_TURN, {"tenant": row.tenant, "units": piece.units, "catch_up": _CATCH_UP})
 
 
-def _go_on(doer: Doer, row: _Row, piece: Piece) -> None:
+def _go_on(doer: Doer, row: _Row, piece: Piece, *, held_until: datetime) -> None:
     try:
         if piece.then is not None:
             piece.then()
@@ -143,7 +145,7 @@ def _go_on(doer: Doer, row: _Row, piece: Piece) -> None:
         return
     if piece.hold_s:
         with Session(doer.engine) as session:
-            session.execute(_DELETE_HELD, row.key | {"due": row.due})
+            session.execute(_DELETE_HELD, row.key | {"due": held_until})
             session.execute(_LET_GO, row.key)
             session.commit()
 

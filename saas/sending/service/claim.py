@@ -28,7 +28,7 @@ _CLAIM: Final = sa.text(
           AND v.state IN ('published', 'superseded') AND v.content_hash = r.content_hash
           AND 'v1:' || encode(sha256(v.document), 'hex') = r.content_hash
         JOIN channel_configuration ch ON ch.tenant_id = r.tenant_id AND ch.channel_id = r.channel_id
-          AND {FINGERPRINT_SQL} = r.channel_fingerprint
+          AND ch.archived_at IS NULL AND {FINGERPRINT_SQL} = r.channel_fingerprint
         WHERE EXISTS (SELECT FROM approval a WHERE a.tenant_id = r.tenant_id AND a.campaign_id = r.campaign_id
           AND a.revision_no = r.revision_no AND a.decision = 'approve' AND a.content_hash = r.content_hash)
     ), picked AS MATERIALIZED (

@@ -13,6 +13,7 @@ import structlog
 
 from saas.campaigns.rules.document import Damaged
 from saas.channels.models import ChannelConfiguration
+from saas.channels.rules import ehlo_name
 from saas.channels.service import open_adapter
 from saas.channels.types import Adapter, Outgoing
 from saas.content.jail.renderer import Renderer
@@ -200,7 +201,7 @@ class SenderProcess:
                     channel=channel,
                     vault=self.vault,
                     allow=self.settings.egress_allow,
-                    ehlo_name=self.settings.public_url.partition("://")[2].partition(":")[0].partition("/")[0],
+                    ehlo_name=ehlo_name(self.settings.public_url),
                 )
         return self.adapters[key]
 

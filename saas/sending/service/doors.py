@@ -24,7 +24,7 @@ _LOOK: Final = sa.text(
     f"""
     SELECT v.state IN ('published', 'superseded') AS published,
       v.content_hash = r.content_hash AND 'v1:' || encode(sha256(v.document), 'hex') = r.content_hash AS document,
-      ch.channel_id IS NOT NULL AND {FINGERPRINT_SQL} = r.channel_fingerprint AS channel,
+      ch.channel_id IS NOT NULL AND ch.archived_at IS NULL AND {FINGERPRINT_SQL} = r.channel_fingerprint AS channel,
       EXISTS (SELECT FROM approval a WHERE a.tenant_id = r.tenant_id AND a.campaign_id = r.campaign_id
         AND a.revision_no = r.revision_no AND a.decision = 'approve' AND a.content_hash = r.content_hash) AS approval
     FROM run r JOIN revision v ON v.tenant_id = r.tenant_id AND v.campaign_id = r.campaign_id AND v.no = r.revision_no

@@ -47,6 +47,7 @@ class Owner:
         self._alive_until = monotonic() + FENCE_S
         self._flagged: set[str] = set()
         self._ending = threading.Event()
+        self._heart: threading.Thread | None = None
         event.listen(engine, "connect", self._hold_lock)
         # Connections made before, by whatever looked at the database at start, don't hold the lock.
         engine.dispose()
@@ -59,14 +60,21 @@ class Owner:
                 Sender(owner=self.id, host=socket.gethostname(), queue=self._queue.value, started_at=now, beat_at=now)
             )
             session.commit()
-        threading.Thread(target=self._live, args=(on_fence,), name="sender-heart", daemon=True).start()
+        self._heart = threading.Thread(target=self._live, args=(on_fence,), name="sender-heart", daemon=True)
+        self._heart.start()
 
     def end(self) -> None:
         """Leave the register; called when nothing is claimed any more."""
-        self._ending.set()
+        self.stop_beating()
         with Session(self.engine) as session:
             session.execute(sa.delete(Sender).where(Sender.owner == self.id))
             session.commit()
+
+    def stop_beating(self) -> None:
+        """End the heart and close its connection."""
+        self._ending.set()
+        if self._heart is not None:
+            self._heart.join(timeout=2 * BEAT_S)
 
     def alive(self) -> bool:
         """Say whether the last good beat is recent enough to go on sending."""

@@ -50,6 +50,17 @@ _NEW_CHUNK: Final = sa.text(
 )
 
 
+_SUPPRESS: Final = sa.text(
+    """
+    INSERT INTO suppression (tenant_id, address_hash, reason, at)
+    SELECT ct.tenant_id, ct.address_hash, 'hard_bounce', :now FROM delivery d
+    JOIN contact ct ON ct.tenant_id = d.tenant_id AND ct.contact_id = d.contact_id AND ct.address_hash IS NOT NULL
+    WHERE d.tenant_id = :tenant AND d.entry_id = ANY(:ids) AND d.step_no = :step AND d.token = :token
+    ON CONFLICT DO NOTHING
+    """
+)
+
+
 class NotOurs(RuntimeError):
     """The chunk was settled by somebody else; what we know of it is void."""
 
@@ -87,6 +98,9 @@ def settle(
                 "now": now,
             },
         ).all()
+        refused = [e.entry_id for e in endings if e.suppress]
+        if refused:
+            session.execute(_SUPPRESS, ours | {"step": step_no, "ids": refused, "now": now})
         waiting = sorted((r for r in rows if r.exc == Exc.WAITING), key=lambda r: (r.contact_id, r.entry_id))
         offered = {e.entry_id for e in endings if e.reason != Reason.GIVEN_BACK}
         _try_again(session, run_id, [(r.entry_id, r.again_in_s) for r in waiting], offered, now)

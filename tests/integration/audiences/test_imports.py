@@ -2,6 +2,10 @@
 
 import csv
 import io
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy as sa
@@ -9,7 +13,10 @@ import sqlalchemy as sa
 from saas.audiences.queries.attributes import attribute_kinds
 from saas.audiences.queries.segment import count
 from saas.audiences.rules.segment import parse
-from tests.integration.audiences.conftest import expected_of, known_files
+from saas.audiences.service import importing, imports
+from saas.kernel.clock import SystemClock
+from saas.permissions.types import Role
+from tests.integration.audiences.conftest import BUNDLED, ROOT, expected_of, known_files
 
 pytestmark = pytest.mark.integration
 
@@ -55,3 +62,272 @@ def test_counts_are_exact(office, path):
     again = office.run(path.read_bytes())
     assert (again.counts["unchanged"], again.counts["updated"], again.counts["created"]) == (expected["contacts"], 0, 0)
     assert office.rows("SELECT * FROM contact WHERE tenant_id = :tenant ORDER BY contact_id") == before
+
+
+def test_progress_counts_balance_and_both_ends_are_audited(office):
+    row = office.run(HEAD + b"ann@example.com,Ann,1,yes\nnobody,B,2,no\nann@example.com,Ann Lee,n/a,\n")
+    assert row.counts == {
+        "rows": 3, "invalid": 1, "duplicates": 1, "contacts": 1, "created": 1, "updated": 0, "unchanged": 0,
+        "kept_withdrawn": 0, "warnings": 1,
+    }  # fmt: skip
+    assert row.started_at and row.finished_at and row.file_id is None
+    assert [(note["row"], note["level"]) for note in notes(office, row)] == [("3", "error"), ("4", "warning")]
+    actions = office.rows("SELECT action FROM audit_entry WHERE tenant_id = :tenant ORDER BY no DESC LIMIT 2")
+    assert [action for (action,) in actions] == ["import.finished", "import.started"]
+    assert office.rows("SELECT count(*) FROM agenda WHERE tenant_id = :tenant") == [(0,)]
+    # The uploaded file is gone, the error file goes by itself.
+    kept = office.rows("SELECT name, expires_at IS NOT NULL FROM stored_file WHERE tenant_id = :tenant")
+    assert kept == [(f"{kept[0][0]}", True)] and kept[0][0].startswith("errors-")
+
+
+def test_ids_ascend_in_the_order_of_the_rows(office, monkeypatch):
+    monkeypatch.setattr(importing, "CHUNK_ROWS", 50)
+    office.run(HEAD + b"".join(b"user%d@example.com,,%d,\n" % (no * 7919 % 500, no) for no in range(500)))
+    rows = office.rows("SELECT attributes->'orders' FROM contact WHERE tenant_id = :tenant ORDER BY contact_id")
+    assert [value for (value,) in rows] == list(range(500))
+
+
+def test_the_last_row_wins_also_between_chunks_and_nobody_sees_the_first(office, monkeypatch):
+    monkeypatch.setattr(importing, "CHUNK_ROWS", 2)
+    content = HEAD + b"a@example.com,Old,50,yes\nb@example.com,B,1,no\nA@Example.com,New,,no\n a@EXAMPLE.com ,Last,7,\n"
+    row = office.run(content)
+    assert (row.counts["duplicates"], row.counts["contacts"], row.counts["created"]) == (2, 2, 2)
+    (last,) = office.rows("SELECT attributes, version FROM contact WHERE tenant_id = :tenant AND email_key LIKE 'a@%'")
+    assert last == ({"first_name": "Last", "orders": 7}, 1)
+    assert office.rows("SELECT count(*) FROM consent WHERE tenant_id = :tenant") == [(0,)]
+
+
+def test_mapped_columns_are_the_truth_others_stay(office):
+    office.run(b"E-mail,City,Plan,Newsletter\nann@example.com,Oslo,pro,yes\n")
+    row = office.run(b"E-mail,Plan,Newsletter\nann@example.com,,no\n")
+    assert row.counts["updated"] == 1
+    assert office.rows("SELECT attributes FROM contact WHERE tenant_id = :tenant") == [({"city": "Oslo"},)]
+    # Consent that a file gave, a newer file takes; a file without that column leaves it alone.
+    assert office.rows("SELECT count(*) FROM consent WHERE tenant_id = :tenant") == [(0,)]
+    office.run(b"E-mail,Newsletter\nann@example.com,y\n")
+    office.run(b"E-mail,Plan\nann@example.com,pro\n")
+    assert office.rows("SELECT status FROM consent WHERE tenant_id = :tenant") == [("given",)]
+
+
+def test_an_unsubscribe_is_never_lifted(office):
+    office.run(HEAD + b"ann@example.com,Ann,1,yes\nbob@example.com,Bob,1,yes\n")
+    with office.session() as session:
+        session.execute(
+            sa.text(
+                "UPDATE consent SET status = 'withdrawn', source = 'unsubscribe' WHERE tenant_id = :t AND contact_id ="
+                " (SELECT contact_id FROM contact WHERE tenant_id = :t AND email_key = 'ann@example.com')"
+            ),
+            {"t": office.place.tenant_id},
+        )
+        session.commit()
+    for word in (b"yes", b"", b"no"):
+        row = office.run(HEAD + b"ann@example.com,Ann,1,%b\nbob@example.com,Bob,1,yes\n" % word)
+        assert row.counts["kept_withdrawn"] == (word == b"yes")
+        found = office.rows("SELECT status, source FROM consent WHERE tenant_id = :tenant ORDER BY status")
+        assert found == [("given", "import"), ("withdrawn", "unsubscribe")]
+        assert [note["message"][:24] for note in notes(office, row)] == ["This person unsubscribed"] * (word == b"yes")
+
+
+def test_two_files_at_once_into_one_list(office):
+    first = HEAD + b"".join(b"user%d@example.com,First,%d,yes\n" % (no, no) for no in range(600))
+    second = HEAD + b"".join(b"user%d@example.com,Second,%d,yes\n" % (no, no) for no in reversed(range(300, 900)))
+    ids = [office.upload(first), office.upload(second)]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda _: office.work(), range(2)))
+    rows = [office.found(import_id) for import_id in ids]
+    assert [row.state for row in rows] == ["done", "done"]
+    assert sum(row.counts["created"] for row in rows) == 900
+    assert ask(office, {"consent": "newsletter", "is": "given"}) == 900
+    assert office.rows("SELECT count(*), count(DISTINCT email_key) FROM contact WHERE tenant_id = :tenant") == [
+        (900, 900)
+    ]
+
+
+KILLED = """
+import sys
+from saas.app.factory import create_app
+from saas.audiences.service import importing
+from saas.kernel.clock import SystemClock
+from saas.platform.agenda.types import Kinds
+from saas.platform.agenda.work import Doer, work_once
+from saas.audiences.jobs import import_handler
+from saas.audiences.types import IMPORT_FILE
+from saas.platform.secrets.service import Vault
+import sqlalchemy as sa
+importing.CHUNK_ROWS = 20
+engine = sa.create_engine(sys.argv[1])
+clock = SystemClock()
+doer = Doer(engine, Kinds({IMPORT_FILE: import_handler(engine, Vault(b"k" * 32), clock)}), clock, lambda q: None, lambda: False)
+while work_once(doer, IMPORT_FILE.queue):
+    pass
+"""
+
+
+def test_killed_in_the_middle_it_goes_on_and_ends_the_same(office, app_settings, monkeypatch):
+    content = BUNDLED.joinpath("contacts-2k.csv").read_bytes()
+    expected = expected_of(BUNDLED / "contacts-2k.csv")
+    monkeypatch.setattr(importing, "CHUNK_ROWS", 20)
+    import_id = office.upload(content)
+    url = app_settings.database_url
+    worker = subprocess.Popen([sys.executable, "-c", KILLED, url], cwd=ROOT)
+    try:
+        until = time.monotonic() + 30
+        while office.found(import_id).position < 300 and time.monotonic() < until:
+            time.sleep(0.005)
+    finally:
+        worker.kill()
+        worker.wait()
+    halfway = office.found(import_id)
+    assert halfway.state == "running" and 300 <= halfway.position < 2000
+    assert 0 < halfway.done_bytes <= halfway.size_bytes
+    assert 0 < ask(office, {"all": []}) < expected["contacts"]
+    assert office.work() == 0, "the killed worker's hold is not over yet"
+    row = office.work_later(import_id)
+    assert row.state == "done"
+    names = {"rows": "rows", "invalid": "invalid_email_rows", "duplicates": "duplicate_rows", "contacts": "contacts"}
+    assert {ours: row.counts[ours] for ours in names} == {ours: expected[theirs] for ours, theirs in names.items()}
+    assert row.counts["created"] == expected["contacts"]
+    assert {name: ask(office, rule) for name, rule in QUESTIONS.items()} == {name: expected[name] for name in QUESTIONS}
+    undisturbed = office.run(content, list_id=office.new_list("Again"))
+    assert notes(office, row) == notes(office, undisturbed)
+    assert undisturbed.counts["unchanged"] == expected["contacts"]
+
+
+def test_of_two_workers_at_one_import_only_one_writes(office, monkeypatch):
+    monkeypatch.setattr(importing, "CHUNK_ROWS", 1)
+    import_id = office.upload(HEAD + b"a@example.com,A,1,\nb@example.com,B,2,\nc@example.com,C,3,\n")
+    save, done = importing._save, []
+
+    def late(desk, plan):
+        # The other worker does everything while this one has only looked.
+        if not done:
+            done.append(True)
+            office.work_later(import_id)
+        return save(desk, plan)
+
+    monkeypatch.setattr(importing, "_save", late)
+    office.work()
+    row = office.found(import_id)
+    assert (row.state, row.counts["rows"], row.counts["created"], row.position) == ("done", 3, 3, 3)
+
+
+def test_cancel_stops_before_the_next_chunk(office, monkeypatch):
+    monkeypatch.setattr(importing, "CHUNK_ROWS", 1)
+    import_id = office.upload(HEAD + b"a@example.com,A,1,\nb@example.com,B,2,\nc@example.com,C,3,\n")
+    finished = importing._save_chunk
+
+    def then_cancel(*args, **kwargs):
+        finished(*args, **kwargs)
+        args[0].commit()
+        with office.session() as session:
+            actor = office.place.actor(Role.MANAGER)
+            imports.cancel_import(session, actor=actor, import_id=import_id, now=SystemClock().now())
+            session.commit()
+
+    monkeypatch.setattr(importing, "_save_chunk", then_cancel)
+    assert office.work() == 1
+    row = office.found(import_id)
+    assert (row.state, row.counts["rows"], row.position) == ("cancelled", 1, 1)
+    assert row.file_id is None
+    assert ask(office, {"all": []}) == 1
+    assert office.rows("SELECT count(*) FROM agenda WHERE tenant_id = :tenant") == [(0,)]
+
+
+def test_an_import_that_always_breaks_is_given_up_and_says_so(office, monkeypatch):
+    def broken(*_args):
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr(importing, "_save", broken)
+    import_id = office.upload(HEAD + b"a@example.com,A,1,\n")
+    for no in range(importing.GIVE_UP_AFTER):
+        assert office.work_later(import_id, hours=2 * no + 1).state == "running"
+    row = office.work_later(import_id, hours=24)
+    assert row.state == "failed" and "on our side" in row.failure
+    assert office.rows("SELECT count(*) FROM agenda WHERE tenant_id = :tenant") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"ann@example.com,Ann\nbob@example.com,Bob\n", "must name the columns"),
+        (b"Name,City\nAnn,Oslo\n", "No column holds the address"),
+        (b"\n\n", "empty"),
+        (b"PK\x03\x04", "spreadsheet"),
+        (b"E-mail\n" + bytes(range(128, 256)) * 9, "encoded"),
+        (b",".join(b"c%d" % no for no in range(1_000_000)), "first line is longer"),
+        (b",".join(b"c" for _ in range(10_000)) + b"\n", "more than 500 columns"),
+        (b'E-mail,"Name\nx,y\n', "never closed"),
+        (b"E-mail,E-mail\nx,y\n", "mean the same"),
+    ],
+)
+def test_files_that_cannot_be_imported_say_what_to_change(office, content, words):
+    row = office.run(content)
+    assert row.state == "failed"
+    assert words in row.failure
+    assert row.finished_at and row.file_id is None and row.counts["rows"] == 0
+
+
+def test_bad_rows_cost_only_themselves(office):
+    content = b"\n".join(
+        [
+            b"\xef\xbb\xbfE-mail,First name",
+            b"ann@example.com,Ann",
+            b"two@example.com," + b"x" * 2_000_000,
+            b"nul@example.com,\0",
+            b"broken@example.com,\xff\xfe",
+            "пётр@example.com,Пётр Безухов, герцог".encode(),
+            'юлия@example.com,"Юлия\nАнна"'.encode(),
+            b'open@example.com,"open',
+            b"=1+1,Formula",
+            b"last@example.com,Last",
+        ]
+    )
+    row = office.run(content)
+    assert (row.state, row.mapping["encoding"]) == ("done", "utf-8")
+    assert (row.counts["rows"], row.counts["invalid"], row.counts["contacts"]) == (9, 6, 3)
+    assert [(note["row"], note["value"]) for note in notes(office, row)] == [
+        ("3", ""), ("4", ""), ("5", ""), ("6", ""), ("8", ""), ("9", "'=1+1"),
+    ]  # fmt: skip
+    keys = office.rows("SELECT email_key FROM contact WHERE tenant_id = :tenant ORDER BY contact_id")
+    assert [key for (key,) in keys] == ["ann@example.com", "юлия@example.com", "last@example.com"]
+
+
+def test_utf16_and_dates_by_evidence(office):
+    text = "E-mail\tBirthday\tSigned up\na@example.com\t06/01/1993\t2024-01-01T10:00:00+02:00\nb@example.com\t26/01/1993\tx\n"
+    row = office.run(text.encode("utf-16"))
+    assert (row.mapping["encoding"], row.mapping["delimiter"]) == ("utf-16-le", "\t")
+    found = office.rows("SELECT attributes FROM contact WHERE tenant_id = :tenant ORDER BY contact_id")
+    assert found == [
+        ({"birthday": "1993-01-06", "signed_up": "2024-01-01T08:00:00Z"},),
+        ({"birthday": "1993-01-26"},),
+    ]
+    doubt = office.run(b"E-mail,Birthday\na@example.com,06/01/1993\n")
+    assert doubt.counts["warnings"] == 1 and "Day or month" in office.errors(doubt)
+
+
+def test_external_ids_belong_to_one_person(office):
+    office.run(b"E-mail,External ID\na@example.com,A1\nb@example.com,B1\n")
+    row = office.run(b"E-mail,External ID\nb@example.com,A1\nc@example.com,C1\nd@example.com,C1\n")
+    assert row.counts["warnings"] == 2
+    found = office.rows("SELECT email_key, external_id FROM contact WHERE tenant_id = :tenant ORDER BY email_key")
+    assert found == [
+        ("a@example.com", "A1"), ("b@example.com", "B1"), ("c@example.com", "C1"), ("d@example.com", None),
+    ]  # fmt: skip
+
+
+def test_too_much_for_one_contact_keeps_what_was_known(office):
+    office.run(b"E-mail,City,Plan\na@example.com," + b"c" * 450 + b"," + b"p" * 450 + b"\n")
+    office.run(b"E-mail,Phone,Country\na@example.com," + b"h" * 450 + b",NO\n")
+    row = office.run(b"E-mail,First name,Last name\na@example.com," + b"f" * 450 + b"," + b"l" * 450 + b"\n")
+    assert (row.counts["unchanged"], row.counts["warnings"]) == (1, 1)
+    ((size,),) = office.rows("SELECT octet_length(attributes::text) FROM contact WHERE tenant_id = :tenant")
+    assert size <= 1900
+
+
+def test_rows_of_another_workspace_are_out_of_reach(office, world, engine):
+    office.run(HEAD + b"a@example.com,A,1,yes\n")
+    other = type(office)(engine, world.b, None)
+    assert other.rows("SELECT count(*) FROM contact") == [(0,)]
+    other.list_id = other.new_list("South")
+    other.run(HEAD + b"a@example.com,South,2,no\n")
+    assert office.rows("SELECT attributes->>'first_name' FROM contact") == [("A",)]

@@ -1,6 +1,7 @@
 """The SMTP adapter against a real server on loopback (reliability.md 1 and 2)."""
 
 import socket
+import ssl
 import threading
 from dataclasses import replace
 from uuid import UUID
@@ -18,6 +19,7 @@ from saas.channels.types import (
     Stage,
     Timeouts,
 )
+from saas.kernel.clock import monotonic
 from tests.smtp_sink import At, Do, SmtpSink, Then, make_certificate
 
 pytestmark = pytest.mark.integration
@@ -223,6 +225,7 @@ def test_offered_is_noted_before_the_first_byte_of_content():
         adapter = adapter_for(sink)
         with pytest.raises(KeyboardInterrupt):
             adapter.deliver(iter(letters("ann")), watch=Dies())
+        assert adapter._wire is None
         watch = Watch()
         adapter.deliver(iter(letters("bob")), watch=watch)
         adapter.close()
@@ -311,7 +314,10 @@ def test_a_server_that_never_greets_or_never_stops_talking():
                 host, port = "127.0.0.1", server.getsockname()[1]
                 address = f"127.0.0.1:{port}"
 
-            all_waiting(deliver(There, letters("a", "b", "c"), timeouts=Timeouts(1, 0.3, 0.3)))
+            watch = deliver(There, letters("a", "b", "c"), timeouts=Timeouts(1, 2 if feed else 0.3, 2))
+            all_waiting(watch)
+            expected = "The server's answer is not SMTP." if feed else "The server did not answer in time."
+            assert watch.outcomes[0].text == expected
             thread.join(5)
 
 
@@ -336,7 +342,9 @@ def test_total_time_ends_a_server_that_drips():
             host, port = "127.0.0.1", server.getsockname()[1]
             address = f"127.0.0.1:{port}"
 
-        all_waiting(deliver(There, letters("a", "b", "c"), timeouts=Timeouts(1, 60, 60, total_s=0.4)))
+        start = monotonic()
+        all_waiting(deliver(There, letters("a", "b", "c"), timeouts=Timeouts(1, 5, 5, total_s=0.4)))
+        assert monotonic() - start < 2
         stop.set()
         thread.join(5)
 
@@ -407,8 +415,11 @@ def test_tls_to_a_plain_server_and_plain_to_a_tls_server(tmp_path):
         all_waiting(deliver(sink, letters("a", "b", "c")))
 
 
-def test_answers_injected_before_the_handshake_are_not_believed():
+def test_answers_injected_before_the_handshake_are_not_believed(tmp_path, monkeypatch):
     """RFC 3207: what came in clear text before TLS must not be read as an answer under TLS."""
+    made = make_certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(made.authority))
+    under_tls = []
 
     def serve(server):
         conn, _ = server.accept()
@@ -418,7 +429,13 @@ def test_answers_injected_before_the_handshake_are_not_believed():
             conn.sendall(b"250-x\r\n250 STARTTLS\r\n")
             conn.recv(1000)
             conn.sendall(b"220 go\r\n250-injected\r\n250 AUTH PLAIN\r\n")
-            conn.recv(1000)
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(made.chain)
+            try:
+                with context.wrap_socket(conn, server_side=True) as protected:
+                    under_tls.append(protected.recv(1000))
+            except OSError:
+                pass
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=serve, args=(server,))
@@ -428,10 +445,11 @@ def test_answers_injected_before_the_handshake_are_not_believed():
             host, port = "127.0.0.1", server.getsockname()[1]
             address = f"127.0.0.1:{port}"
 
-        watch = deliver(There, letters("a", "b", "c"), security=Security.STARTTLS)
+        watch = deliver(There, letters("a", "b", "c"), security=Security.STARTTLS, username="a", password="secret")
         thread.join(5)
     all_waiting(watch)
     assert watch.stage is Stage.PROTECT
+    assert under_tls == []
 
 
 BARE = ("PIPELINING",)

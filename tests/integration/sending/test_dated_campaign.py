@@ -4,36 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from saas.kernel.ids import parse
-from saas.ledger.queries import numbers, runs_of
 from tests import scenes
-from tests.engine_room import engine_room
-from tests.smtp_sink import SmtpSink
-from tests.worlds import bound
 
 pytestmark = pytest.mark.integration
 
 
-@pytest.fixture
-def sink():
-    with SmtpSink() as found:
-        yield found
-
-
-@pytest.fixture
-def room(app, app_settings, sink, empty_agenda):
-    with engine_room(app, app_settings, egress=(f"127.0.0.1:{sink.port}",)) as found:
-        yield found
-
-
-def counts(world, place, campaign_id):
-    with bound(world.engine, place) as session:
-        runs = runs_of(session, parse("cam", campaign_id))
-        assert len(runs) == 1
-        return numbers(session, [runs[0].run_id])[runs[0].run_id]
-
-
-def test_s18_single_send_reaches_everybody_once(world, room, sink):
+def test_s18_single_send_reaches_everybody_once(world, room, sink, counts):
     at = scenes.soon()
     campaign_id, addresses = scenes.approved_campaign(world, world.a, people=20, port=sink.port, at=at)
     room.at(at - timedelta(seconds=1)).run()
@@ -41,7 +17,7 @@ def test_s18_single_send_reaches_everybody_once(world, room, sink):
     room.at(at).run()
     room.later(2).run()
     assert sorted(m.rcpt for m in sink.messages) == sorted(addresses)
-    found = counts(world, world.a, campaign_id)
+    found = counts(world.a, campaign_id)
     assert (found.planned, found.accepted) == (20, 20)
     assert world.client(world.a, scenes.Role.VIEWER).get(f"/campaigns/{campaign_id}").get_json()["state"] == "completed"
     text = sink.messages[0].data.decode()

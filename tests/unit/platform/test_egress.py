@@ -215,6 +215,7 @@ CLIENTS = {
 ALLOWED = {
     "platform/egress.py": {"socket", "ssl"},
     "platform/embedded/valkey.py": {"socket"},  # asks our own Valkey for PONG
+    "cli/demo/client.py": {"http.client"},  # the demo, a client of our own API on loopback
     "platform/embedded/inbox/receiver.py": {"asyncio"},
     "platform/embedded/inbox/client.py": {"http.client", "urllib.request", "socket"},
     "platform/embedded/inbox/__main__.py": {"asyncio", "socket"},

@@ -1,0 +1,106 @@
+"""Shapes of the reports API."""
+
+from enum import StrEnum
+
+from marshmallow import fields, validate
+
+from saas.http.fields import Id, Moment, Strict, without_controls
+from saas.http.paging import PageArguments
+
+
+class PersonState(StrEnum):
+    """What became of a person at a step."""
+
+    ACCEPTED = "accepted"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNCERTAIN = "uncertain"
+    OPEN = "open"
+
+
+class PeopleArguments(PageArguments):
+    """Which people: those behind one number, or one by their exact address (needs contact:read)."""
+
+    state = fields.Enum(PersonState, by_value=True, load_default=None)
+    reason = fields.String(load_default=None, validate=[validate.Length(1, 40), without_controls])
+    email = fields.String(load_default=None, validate=[validate.Length(1, 320), without_controls])
+
+
+class CountedOut(Strict):
+    """planned = accepted + skipped + failed + cancelled + uncertain + open, always."""
+
+    planned = fields.Integer(required=True)
+    accepted = fields.Integer(required=True, attribute="numbers.accepted")
+    skipped = fields.Integer(required=True, attribute="numbers.skipped")
+    failed = fields.Integer(required=True, attribute="numbers.failed")
+    cancelled = fields.Integer(required=True, attribute="numbers.cancelled")
+    uncertain = fields.Integer(required=True, attribute="numbers.uncertain")
+    open = fields.Integer(required=True, attribute="numbers.open")
+    failed_by = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
+    skipped_by_reason = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
+    uncertain_by = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
+    clicks = fields.Integer(required=True, attribute="engagement.clicks")
+    machine_clicks = fields.Integer(required=True, attribute="engagement.machine_clicks")
+    clickers = fields.Integer(required=True, attribute="engagement.clickers")
+    unsubscribes = fields.Integer(required=True, attribute="engagement.unsubscribes")
+    opens = fields.Integer(required=True, attribute="engagement.opens")
+    openers = fields.Integer(required=True, attribute="engagement.openers")
+    balanced = fields.Boolean(required=True)
+
+
+class StepReportOut(CountedOut):
+    """One execution of a step."""
+
+    run_id = Id("run", required=True)
+    step_no = fields.Integer(required=True)
+    name = fields.String(required=True)
+    revision_no = fields.Integer(required=True)
+    state = fields.String(required=True)
+    planned_at = Moment(required=True, allow_none=True)
+    effective_at = Moment(required=True, allow_none=True)
+    started_at = Moment(required=True, allow_none=True)
+    finished_at = Moment(required=True, allow_none=True)
+
+
+class LinkReportOut(Strict):
+    """A tracked link. machine_clicks are those of programs; clickers are distinct people."""
+
+    revision_no = fields.Integer(required=True)
+    step_no = fields.Integer(required=True)
+    link_no = fields.Integer(required=True)
+    url = fields.String(required=True)
+    clicks = fields.Integer(required=True)
+    machine_clicks = fields.Integer(required=True)
+    clickers = fields.Integer(required=True)
+
+
+class ReportOut(CountedOut):
+    """A campaign's numbers, in all, by step and by link."""
+
+    steps = fields.List(fields.Nested(StepReportOut), required=True)
+    links = fields.List(fields.Nested(LinkReportOut), required=True)
+
+
+class PersonOut(Strict):
+    """One person at one step. The address is masked for those who may not read contacts."""
+
+    contact_id = Id("ctc", required=True)
+    email = fields.String(required=True, allow_none=True)
+    step_no = fields.Integer(required=True)
+    state = fields.String(required=True)
+    reason = fields.String(required=True, allow_none=True)
+    attempt = fields.Integer(required=True, allow_none=True)
+    claimed_at = Moment(required=True, allow_none=True)
+    settled_at = Moment(required=True, allow_none=True)
+
+
+class ActivityOut(Strict):
+    """One thing that happened."""
+
+    no = fields.Integer(required=True)
+    at = Moment(required=True)
+    actor_kind = fields.String(required=True)
+    actor_name = fields.String(required=True)
+    action = fields.String(required=True)
+    facts = fields.Dict(required=True)

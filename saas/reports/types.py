@@ -1,0 +1,47 @@
+"""What reports tell of facts about people. Clicks and opens are facts; all other counts are of people."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Engagement:
+    """What people did with a message.
+
+    clicks: all of them, machine_clicks: those that a program made (mail gateways, previews), clickers: distinct people
+    with a click of their own; likewise opens. unsubscribes: distinct people.
+    """
+
+    clicks: int = 0
+    machine_clicks: int = 0
+    clickers: int = 0
+    unsubscribes: int = 0
+    opens: int = 0
+    openers: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LinkReport:
+    """A tracked link of a revision's step."""
+
+    revision_no: int
+    step_no: int
+    link_no: int
+    url: str
+    clicks: int
+    machine_clicks: int
+    clickers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """One thing that happened to a campaign. `actor_name` is that of the person, the API key, or Countersign."""
+
+    no: int
+    at: datetime
+    actor_kind: str
+    actor_name: str
+    action: str
+    facts: Mapping[str, Any]

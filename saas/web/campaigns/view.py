@@ -1,0 +1,176 @@
+"""Words and facts of campaign pages: states, reasons, what was done, which moves a person has."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from flask_babel import gettext, ngettext
+from sqlalchemy.orm import Session
+
+from saas.campaigns.models import Campaign, Revision
+from saas.campaigns.rules.lifecycle import campaign_moves, revision_moves
+from saas.campaigns.types import CampaignMove, CampaignState, RevisionMove, RevisionState
+from saas.kernel.paging import PageRequest
+from saas.ledger.queries import Numbers
+from saas.permissions.types import Action, Actor, ActorKind
+from saas.reports import queries as reports
+from saas.web import words
+
+LIVE: Final = frozenset({CampaignState.ACTIVE, CampaignState.STOPPING})
+EDITABLE: Final = frozenset({RevisionState.EDITING, RevisionState.CHANGES_REQUESTED, RevisionState.APPROVED})
+_RIGHTS: Final[Mapping[str, Action]] = {
+    CampaignMove.PAUSE: Action.CAMPAIGN_CONTROL,
+    CampaignMove.RESUME: Action.CAMPAIGN_CONTROL,
+    CampaignMove.STOP: Action.CAMPAIGN_CONTROL,
+    CampaignMove.ARCHIVE: Action.CAMPAIGN_WRITE,
+    RevisionMove.SUBMIT: Action.CAMPAIGN_SUBMIT,
+    RevisionMove.WITHDRAW: Action.CAMPAIGN_SUBMIT,
+    RevisionMove.APPROVE: Action.CAMPAIGN_APPROVE,
+    RevisionMove.REQUEST_CHANGES: Action.CAMPAIGN_APPROVE,
+    RevisionMove.REJECT: Action.CAMPAIGN_APPROVE,
+    RevisionMove.REVOKE: Action.CAMPAIGN_APPROVE,
+    RevisionMove.PUBLISH: Action.CAMPAIGN_PUBLISH,
+}
+# Order, state, colour; together they are all of the planned people.
+STATES: Final = (
+    ("accepted", "st-done"),
+    ("skipped", "st-neutral"),
+    ("failed", "st-failed"),
+    ("cancelled", "st-paused"),
+    ("uncertain", "st-unknown"),
+    ("open", "st-scheduled"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of activity; `icon` stands for what no person did."""
+
+    who: str
+    text: str
+    at: datetime
+    icon: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """What the state allows: what this person may do of it, and what others may."""
+
+    own: frozenset[str]
+    others: Mapping[str, Action]
+
+
+def moves(actor: Actor, campaign: Campaign, revision: Revision) -> Moves:
+    """Return the moves that the states allow, split by the actor's rights."""
+    of_campaign = campaign_moves(CampaignState(campaign.state))
+    lawful = [move.value for move in (*of_campaign, *revision_moves(RevisionState(revision.state)))]
+    own = frozenset(move for move in lawful if actor.may(_RIGHTS[move], campaign.project_id))
+    return Moves(own, {move: _RIGHTS[move] for move in lawful if move not in own})
+
+
+def revision_badge(campaign: Campaign, revision: Revision) -> str | None:
+    """Return the word of the second badge: where the newest revision stands, when the campaign's own does not say."""
+    state = RevisionState(revision.state)
+    changing = CampaignState(campaign.state) is not CampaignState.DRAFT
+    texts = {
+        RevisionState.EDITING: gettext("Change being edited") if changing else None,
+        RevisionState.IN_REVIEW: gettext("Change in review") if changing else gettext("In review"),
+        RevisionState.CHANGES_REQUESTED: gettext("Changes requested"),
+        RevisionState.APPROVED: gettext("Approved, not published"),
+        RevisionState.REJECTED: gettext("Change rejected") if changing else gettext("Rejected"),
+        RevisionState.REVOKED: gettext("Approval revoked"),
+    }
+    return texts.get(state)
+
+
+def reason_word(reason: str) -> str:
+    """Return why somebody was skipped, failed or is uncertain, as a sentence."""
+    texts = {
+        "no_consent": gettext("Never agreed to this topic"),
+        "unsubscribed": gettext("Unsubscribed from this topic"),
+        "suppressed": gettext("Address is on the suppression list"),
+        "no_address": gettext("Has no email address"),
+        "erased": gettext("Was erased on request"),
+        "refused_by_recipient": gettext("The receiving server refused this recipient"),
+        "refused_content": gettext("The receiving server refused the message"),
+        "template_failed": gettext("The message could not be made for this person"),
+        "bad_header": gettext("A value of this person cannot stand in a mail header"),
+        "tries_spent": gettext("Every try failed"),
+        "expired": gettext("Could not be sent in time"),
+        "sender_died": gettext("The sender ended between sending and writing it down"),
+        "no_answer": gettext("The connection broke after the message was handed over"),
+        "deferred": gettext("The receiving server asked to try later"),
+        "channel_down": gettext("The mail server did not answer"),
+        "given_back": gettext("Given back before it was sent"),
+        "rejected": gettext("Refused by the receiving server"),
+        "render_failed": gettext("The message could not be made"),
+        "failed": gettext("Could not be sent"),
+    }
+    return str(texts.get(reason, reason.replace("_", " ")))
+
+
+def balance(numbers: Numbers) -> str:
+    """Return the ledger's numbers as one sentence, for those who do not see the bar."""
+    return str(
+        gettext(
+            "%(planned)s planned: %(accepted)s accepted, %(skipped)s skipped, %(failed)s failed, "
+            "%(cancelled)s cancelled, %(uncertain)s uncertain, %(open)s open",
+            planned=words.number(numbers.planned),
+            accepted=words.number(numbers.accepted),
+            skipped=words.number(numbers.skipped),
+            failed=words.number(numbers.failed),
+            cancelled=words.number(numbers.cancelled),
+            uncertain=words.number(numbers.uncertain),
+            open=words.number(numbers.open),
+        )
+    )
+
+
+def lead(seconds: int) -> str:
+    """Return the minimum lead of a publication as people say it."""
+    if seconds and seconds % 60 == 0:
+        return str(ngettext("one minute", "%(num)d minutes", seconds // 60))
+    return str(ngettext("one second", "%(num)d seconds", seconds))
+
+
+def fingerprint(content_hash: str | None) -> list[str]:
+    """Return a hash in groups of four, as the page shows it."""
+    text = (content_hash or "").partition(":")[2]
+    return [text[at : at + 4] for at in range(0, len(text), 4)]
+
+
+def activity(session: Session, campaign: Campaign, *, limit: int = 12) -> list[Line]:
+    """Return what happened to a campaign, newest first, with the names of who did it."""
+    rows = reports.activity(session, campaign=campaign, page=PageRequest(limit)).rows
+    signs = {ActorKind.PERSON: None, ActorKind.KEY: "key-round"}
+    return [
+        Line(row.actor_name, _did(row.action, row.facts), row.at, signs.get(ActorKind(row.actor_kind), "send"))
+        for row in rows
+    ]
+
+
+def _did(action: str, facts: Mapping[str, Any]) -> str:
+    no = facts.get("revision", "")
+    texts = {
+        "campaign.created": gettext("created the campaign"),
+        "campaign.renamed": gettext("renamed it"),
+        "campaign.started": gettext("started sending"),
+        "campaign.paused": gettext("paused it"),
+        "campaign.resumed": gettext("resumed it"),
+        "campaign.held": gettext("held it until somebody decides"),
+        "campaign.stopping": gettext("stopped it"),
+        "campaign.stopped": gettext("finished stopping"),
+        "campaign.completed": gettext("finished: everybody is settled"),
+        "campaign.archived": gettext("archived it"),
+        "revision.created": gettext("opened revision %(no)s", no=no),
+        "revision.edited": gettext("edited revision %(no)s", no=no),
+        "revision.submitted": gettext("asked for approval of revision %(no)s", no=no),
+        "revision.withdrawn": gettext("took revision %(no)s back", no=no),
+        "revision.approved": gettext("signed revision %(no)s", no=no),
+        "revision.published": gettext("published revision %(no)s", no=no),
+        "revision.changes_requested": gettext("requested changes to revision %(no)s", no=no),
+        "revision.rejected": gettext("rejected revision %(no)s", no=no),
+        "revision.revoked": gettext("revoked the approval of revision %(no)s", no=no),
+    }
+    return str(texts.get(action, action))

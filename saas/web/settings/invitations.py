@@ -1,0 +1,124 @@
+"""Invite several people at once; send an invitation anew, withdraw it."""
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from flask import Response
+from flask_babel import gettext, ngettext
+
+from saas.http.fields import path_id
+from saas.http.shell import endpoint
+from saas.http.types import Context, Scope
+from saas.kernel.errors import Conflict
+from saas.permissions.types import Action, Role
+from saas.tenants.schemas import InvitationArguments
+from saas.tenants.service import invitations
+from saas.tenants.types import Invited, Outcome, Reply
+from saas.web import forms
+from saas.web.settings import places
+from saas.web.shell import go, page
+
+_BETWEEN: Final = re.compile(r"[\n,;]+")
+_NAMED: Final = re.compile(r"(?P<name>[^<>]*)<(?P<email>[^<>]+)>")
+_FIELDS: Final = {
+    "/invitations": "emails",
+    **{f"/invitations/{no}/role": "role" for no in range(50)},
+    **{f"/invitations/{no}/project_id": "project_id" for no in range(50)},
+}
+
+
+@endpoint(Scope.TENANT, Action.MEMBER_WRITE)
+def new(context: Context) -> Response:
+    """Show the form."""
+    return _form(context, {"emails": "", "role": Role.VIEWER.value, "project_id": ""}, {})
+
+
+@endpoint(Scope.TENANT, Action.MEMBER_WRITE)
+def invite(context: Context) -> Response:
+    """Invite all of them, or nobody: one address that cannot be used sends the form back as it was."""
+    values = forms.typed("emails", "role", "project_id")
+    place = {"role": values["role"], "project_id": values["project_id"] or None}
+    people = [{**person, **place} for person in _people(values["emails"])]
+    if not people:
+        return _form(context, values, {"emails": gettext("Enter at least one address.")})
+    loaded = forms.load(InvitationArguments(), {"invitations": people}, fields=_FIELDS)
+    if loaded.errors:
+        return _form(context, values, loaded.errors)
+    replies = invitations.invite(
+        context.session,
+        actor=context.actor,
+        people=[Invited(**{**line, "role": Role(line["role"])}) for line in loaded.body["invitations"]],
+        hours=context.settings.invitation_hours,
+        now=context.now,
+    )
+    wrong = [reply for reply in replies if reply.outcome is Outcome.INVALID]
+    if wrong:
+        return _form(context, values, {"emails": " ".join(f"{reply.email}: {reply.detail}" for reply in wrong)})
+    return _told(replies)
+
+
+def _told(replies: Sequence[Reply]) -> Response:
+    known = [reply.email for reply in replies if reply.outcome is Outcome.ALREADY_MEMBER]
+    number = len(replies) - len(known)
+    text = ngettext("%(num)s invitation is on its way.", "%(num)s invitations are on their way.", number)
+    if known:
+        text += " " + gettext("Members already: %(emails)s.", emails=", ".join(known))
+    return go("web_settings.members", text=text, kind="success" if number else "warning")
+
+
+@endpoint(Scope.TENANT, Action.MEMBER_WRITE)
+def resend(context: Context, invitation_id: str) -> Response:
+    """Send an invitation anew; its old link ends now."""
+    try:
+        row = invitations.resend(
+            context.session,
+            actor=context.actor,
+            invitation_id=_id(invitation_id),
+            hours=context.settings.invitation_hours,
+            now=context.now,
+        )
+    except Conflict as error:
+        return go("web_settings.members", text=error.detail, kind="warning")
+    text = gettext("A new invitation to %(email)s is on its way; the old link has ended.", email=row.email)
+    return go("web_settings.members", text=text)
+
+
+@endpoint(Scope.TENANT, Action.MEMBER_WRITE)
+def revoke(context: Context, invitation_id: str) -> Response:
+    """Withdraw an invitation."""
+    try:
+        invitations.revoke(context.session, actor=context.actor, invitation_id=_id(invitation_id), now=context.now)
+    except Conflict as error:
+        return go("web_settings.members", text=error.detail, kind="warning")
+    return go("web_settings.members", text=gettext("The invitation is withdrawn; its link has ended."))
+
+
+def _id(text: str) -> UUID:
+    return path_id("inv", text, what="invitation")
+
+
+def _people(text: str) -> list[dict[str, str]]:
+    """Read addresses, bare or as “Name <address>”, one a line or with commas between them; each once."""
+    found: dict[str, dict[str, str]] = {}
+    for part in _BETWEEN.split(text.replace("\r", "")):
+        named = _NAMED.fullmatch(part.strip())
+        email = (named["email"] if named else part).strip()
+        name = named["name"].strip().strip("\"'") if named else ""
+        if email:
+            found.setdefault(email.casefold(), {"email": email, "name": name})
+    return list(found.values())
+
+
+def _form(context: Context, values: dict[str, Any], errors: dict[str, str]) -> Response:
+    return page(
+        "settings/invite.html",
+        context,
+        status=422 if errors else 200,
+        values=values,
+        errors=errors,
+        roles=places.grantable(context),
+        places=places.options(context, Action.MEMBER_WRITE),
+        days=context.settings.invitation_hours // 24,
+    )
