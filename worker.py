@@ -7,6 +7,7 @@ import click
 
 from saas.app.environment import load
 from saas.app.workers import run_dispatcher, run_pool
+from saas.platform import logs
 from saas.platform.agenda.types import Queue
 
 
@@ -19,6 +20,7 @@ def main(queue: str | None, processes: int, *, dispatch: bool) -> None:
     if dispatch == (queue is not None):
         raise click.UsageError("Name a queue, or say --dispatch.")
     settings = load(os.environ)
+    logs.configure(settings)
     if queue is None:
         run_dispatcher(settings)
     else:

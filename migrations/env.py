@@ -5,8 +5,10 @@ from flask import current_app
 from sqlalchemy import create_engine
 
 from saas.app import schema
+from saas.platform.db import Base
 
-target = schema.Base.metadata
+MODELS = schema.MODULES  # every table is known only once they are imported
+target = Base.metadata
 
 
 def include(_object: object, name: str | None, type_: str, _reflected: object, _compare_to: object) -> bool:

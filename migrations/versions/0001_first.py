@@ -78,6 +78,10 @@ def _isolate(table: str) -> None:
         "USING (tenant_id = current_setting('app.tenant_id')::uuid) "
         "WITH CHECK (tenant_id = current_setting('app.tenant_id')::uuid)"
     )
+    # Statistics about tenants are always behind: of a workspace made since the last ANALYZE PostgreSQL expects one row
+    # at most, finds every index that begins with tenant_id equally good, and walks through all of its rows for each
+    # lookup. Without them it expects a two-hundredth of the table, and takes the index that fits.
+    op.execute(f'ALTER TABLE "{table}" ALTER COLUMN tenant_id SET STATISTICS 0')
 
 
 def _create_event_partitions() -> list[str]:

@@ -4,13 +4,15 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from flask import Blueprint as PageBlueprint
-from flask import Flask
+from flask import Flask, request
 from flask_smorest import Blueprint
+from werkzeug.exceptions import HTTPException
 
 from saas.accounts import routes as accounts
 from saas.audiences import routes as audiences
-from saas.campaigns import routes as campaigns
+from saas.campaigns.routes import campaigns, revisions
 from saas.channels import routes as channels
+from saas.http import problem
 from saas.intake import routes as intake
 from saas.journeys import routes as trigger
 from saas.reports import routes as reports
@@ -22,6 +24,7 @@ from saas.web.audiences import routes as audience_pages
 from saas.web.campaigns import draft as draft_pages
 from saas.web.campaigns import review as review_pages
 from saas.web.campaigns import routes as campaign_pages
+from saas.web.developers import routes as developer_pages
 from saas.web.home import routes as home_pages
 from saas.web.settings import routes as settings_pages
 
@@ -31,6 +34,7 @@ API: Final[tuple[Blueprint, ...]] = (
     channels.blp,
     audiences.blp,
     campaigns.blp,
+    revisions.blp,
     trigger.blp,
     reports.blp,
 )
@@ -43,6 +47,7 @@ PAGES: Final[tuple[PageBlueprint, ...]] = (
     review_pages.blp,
     audience_pages.blp,
     settings_pages.blp,
+    developer_pages.blp,
 )
 
 error_page: Callable[[Exception], Any] | None = errors.error_page
@@ -52,6 +57,12 @@ def register_pages(app: Flask) -> None:
     """Register the pages and the public endpoints outside the API."""
     assets.register(app)
     pages.register(app)
+    # flask-smorest answers every HTTPException of the application as its API; a page answers with a page.
+    app.register_error_handler(HTTPException, _page_or_problem)
     app.register_blueprint(intake.pages)
     for blueprint in PAGES:
         app.register_blueprint(blueprint)
+
+
+def _page_or_problem(error: HTTPException) -> Any:
+    return problem.answer(error) if request.path.startswith("/api/") else errors.error_page(error)

@@ -16,7 +16,7 @@ from saas.app import blueprints, schema
 from saas.app.gate import DatabaseGate
 from saas.content.current import KEY as RENDERER
 from saas.content.jail.renderer import Renderer
-from saas.http import headers, limits, problem
+from saas.http import headers, limits, openapi, problem
 from saas.http.shell import Shell, csrf, principal
 from saas.kernel.clock import Clock, SystemClock
 from saas.platform.db import db, refuse_powerful_role
@@ -115,10 +115,9 @@ def _register_errors(app: Flask) -> None:
 
 def _register_api(app: Flask) -> None:
     api = problem.ProblemApi(app)
-    api.spec.components.security_scheme("key", {"type": "http", "scheme": "bearer"})
-    api.spec.components.security_scheme("session", {"type": "apiKey", "in": "cookie", "name": "csn"})
     for blueprint in blueprints.API:
         api.register_blueprint(blueprint, url_prefix="/api/v1")
+    openapi.describe(api, app)
 
 
 def check_database_role(app: Flask) -> None:

@@ -9,7 +9,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable
 from types import FrameType
 from typing import Any, Final
@@ -30,6 +29,7 @@ from saas.app.factory import check_database_role, create_app
 from saas.app.kinds import kinds_for
 from saas.content.jail.renderer import Renderer
 from saas.http.shell import Shell
+from saas.kernel.clock import monotonic
 from saas.platform.agenda.types import Queue
 from saas.platform.agenda.work import Doer, due_queues, work
 from saas.platform.db import db
@@ -277,8 +277,8 @@ def run_dispatcher(settings: Settings) -> None:
             with Session(engine) as session:
                 for queue in due_queues(session, shell.clock.now()):
                     shell.bell.ring(queue)
-            if time.monotonic() >= next_recovery:
-                next_recovery = time.monotonic() + _RECOVER_EVERY_S
+            if monotonic() >= next_recovery:
+                next_recovery = monotonic() + _RECOVER_EVERY_S
                 recover_dead_senders(engine, shell.clock.now())
         except Exception:
             # The dispatcher only helps; whatever broke is tried again in a second.

@@ -8,6 +8,7 @@ from whitenoise import WhiteNoise
 
 from saas.app.environment import load
 from saas.app.factory import check_database_role, create_app
+from saas.platform import logs
 from saas.platform.db import db
 
 _BUILT: Final = "/dist/"
@@ -15,7 +16,9 @@ _BUILT: Final = "/dist/"
 
 def app() -> Flask:
     """Return the application of this environment. Raises BadSetting, PowerfulRole."""
-    found = create_app(load(os.environ))
+    settings = load(os.environ)
+    logs.configure(settings)
+    found = create_app(settings)
     check_database_role(found)
     with found.app_context():
         db.engine.dispose()  # nothing that is open is handed to processes that are forked from here

@@ -2,14 +2,17 @@
 
 import secrets
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, Final, cast
 
 import structlog
 from flask import Flask, Response, current_app, g, json, request
 from flask_smorest import Api
+from marshmallow import fields
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
+from saas.http.fields import Strict
 from saas.kernel.errors import DomainError, Fault, Kind
 from saas.platform.db import db
 
@@ -42,6 +45,7 @@ _TITLES: Final[Mapping[int, str]] = {
     500: "Something went wrong on our side",
     503: "Not available right now",
 }
+_PROBLEM: Final = "application/problem+json"
 _KEPT_HEADERS: Final = frozenset({"allow", "retry-after", "www-authenticate"})
 _BY_STATUS: Final[Mapping[int, str]] = {
     400: "bad_request", 401: "unauthenticated", 403: "forbidden", 404: "not_found", 405: "method_not_allowed",
@@ -68,7 +72,7 @@ def problem(
     if faults:
         body["errors"] = [{"pointer": f.pointer, "message": f.message} for f in faults]
     body |= {k: v for k, v in (extra or {}).items() if k not in body}
-    response = current_app.response_class(json.dumps(body), status=status, mimetype="application/problem+json")
+    response = current_app.response_class(json.dumps(body), status=status, mimetype=_PROBLEM)
     if "retry_after_s" in body:
         response.headers["Retry-After"] = str(body["retry_after_s"])
     if status == 401:
@@ -122,8 +126,39 @@ def request_id() -> str:
     return cast("str", g.request_id)
 
 
+class FaultOut(Strict):
+    """One thing wrong with the request; `pointer` is a JSON Pointer into its body (RFC 6901)."""
+
+    pointer = fields.String(required=True)
+    message = fields.String(required=True)
+
+
+class ProblemOut(Strict):
+    """Problem details (RFC 9457). `code` is stable; some problems carry further members."""
+
+    type = fields.String(required=True)
+    title = fields.String(required=True)
+    status = fields.Integer(required=True)
+    code = fields.String(required=True)
+    detail = fields.String(required=True)
+    instance = fields.String(required=True)
+    request_id = fields.String(required=True)
+    errors = fields.List(fields.Nested(FaultOut))
+    allowed_transitions = fields.List(fields.String())
+
+
 class ProblemApi(Api):
     """flask-smorest's API object, answering with problem details."""
+
+    ERROR_SCHEMA = ProblemOut
+
+    def _register_responses(self) -> None:
+        """Describe every refusal once, with the content type that it has."""
+        refusal = {"description": "A refusal", "content": {_PROBLEM: {"schema": ProblemOut}}}
+        self.spec.components.response("DEFAULT_ERROR", refusal, lazy=True)
+        for status in HTTPStatus:
+            body = refusal if status >= 400 else {}
+            self.spec.components.response(status.name, {**body, "description": status.phrase}, lazy=True)
 
     def handle_http_exception(self, error: HTTPException) -> Response:
         """Answer smorest's own refusals like all others."""

@@ -139,7 +139,7 @@ def _withdraw(session: Session, message: Sent, topic: str, now: datetime) -> Non
     if session.execute(_ALIVE, ids).first() is None:
         return
     changed = session.scalar(_WITHDRAW, {**ids, "topic": topic, "source": SOURCE, "now": now}) is not None
-    if not changed:
+    if not changed and _told_before(session, message):
         return
     _write_event(
         session,

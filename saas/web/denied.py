@@ -10,7 +10,7 @@ from saas.web import words
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """A missing right, as it stands behind “This needs the right to …, which … have.”"""
+    """A missing right: what it allows, and the roles that have it."""
 
     right: str
     roles: str

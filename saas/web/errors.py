@@ -16,7 +16,7 @@ from saas.permissions.types import Action, LacksRight, Role
 from saas.platform.db import db
 from saas.web import shell, words
 
-_PAGES: Final = frozenset({400, 403, 404, 409, 412, 413, 422, 429, 500, 503})
+_PAGES: Final = frozenset({400, 401, 403, 404, 409, 412, 413, 422, 429, 500, 503})
 _SHOWN_AS: Final = {405: 404, 410: 404, 428: 412}
 
 log = structlog.get_logger()
@@ -93,7 +93,9 @@ def _back() -> str | None:
 
 
 def _sign_in() -> Response:
-    """Lead to the sign-in page and from there back to where the person wanted to go."""
+    """Lead to the sign-in page and from there back to where the person wanted to go; a key is only told no."""
+    if request.headers.get("Authorization"):
+        return _answer(401)
     wanted = request.full_path.rstrip("?") if request.method == "GET" else _back() or "/"
     return make_response(redirect(url_for("web.sign_in", next=wanted if wanted != "/" else None), code=303))
 
@@ -103,6 +105,6 @@ def _answer(code: int, **values: Any) -> Response:
     if shown not in _PAGES:
         shown = 500 if code >= 500 else 400
         values.setdefault("detail", gettext("This request cannot be answered."))
-    if shown < 500:
+    if shown < 500 and shown != 401:
         shell.load_places()
     return make_response(render_template(f"errors/{shown}.html", request_id=request_id(), **values), code)

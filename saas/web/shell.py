@@ -20,6 +20,7 @@ from markupsafe import Markup
 from sqlalchemy.orm import Session
 
 from saas.campaigns.queries import waiting_for_decision
+from saas.campaigns.rules.schedule import shown_minute
 from saas.http.shell import shell as running
 from saas.http.types import Context
 from saas.kernel.ids import show
@@ -190,8 +191,8 @@ class Frame:
                 (Action.CONTACT_WRITE, Entry("imports", gettext("Imports"), f"{here}/imports", "upload")),
             ],
             [
-                (Action.CHANNEL_READ, Entry("channels", gettext("Channels"), f"{here}/channels", "send")),
-                (Action.MEMBER_READ, Entry("members", gettext("Members"), f"{here}/members", "user-check")),
+                (Action.CHANNEL_READ, Entry("channels", gettext("Channels"), f"{here}/settings/channels", "send")),
+                (Action.MEMBER_READ, Entry("members", gettext("Members and settings"), f"{here}/settings/members", "user-check")),
             ],
         ]
         shown = [[entry for action, entry in group if action is None or may(action)] for group in groups]
@@ -254,10 +255,12 @@ def load_places() -> None:
 
 
 def register(app: Flask) -> None:
-    """Give templates the frame and the filters `when`, `moment`, `ago` and `number`."""
+    """Give templates the frame and the filters `when`, `start`, `moment`, `ago`, `number`, `show`."""
     app.context_processor(lambda: {"shell": frame()})
-    app.jinja_env.globals.update(city=words.city, role_word=words.role_word, who_can=who_can)
-    app.jinja_env.filters.update(when=_time_tag, moment=_moment, ago=_ago, number=words.number, show=_show)
+    app.jinja_env.globals.update(city=words.city, role_word=words.role_word, who_can=who_can, action=Action)
+    app.jinja_env.filters.update(
+        when=_time_tag, start=_start_tag, moment=_moment, ago=_ago, number=words.number, show=_show
+    )
     app.before_request(_before)
     app.url_defaults(_same_workspace)
 
@@ -309,6 +312,11 @@ def _time_tag(moment: datetime | None) -> Markup:
     if moment is None:
         return Markup('<span class="t-3">–</span>')
     return words.time_tag(moment, frame().zone, now=frame().moment)
+
+
+def _start_tag(moment: datetime | None) -> Markup:
+    """A start, rounded up to the minute (R1)."""
+    return _time_tag(None if moment is None else shown_minute(moment))
 
 
 def _moment(moment: datetime) -> str:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from saas.audiences.models import ListMember
-from saas.audiences.rules.segment import All, AnyOf, Consented, Not, Question, Segment
+from saas.audiences.rules.segment import All, AnyOf, Consented, Not, Segment, Test
 from saas.audiences.types import AttributeKind, ConsentWord, Op
 from saas.ledger.models import Consent, Contact
 from saas.platform.db import bound_tenant
@@ -76,7 +76,7 @@ def condition(rule: Segment, tenant_id: UUID) -> _Yes:
             return sa.not_(condition(part, tenant_id))
         case Consented():
             return _consented(rule, tenant_id)
-        case Question():
+        case Test():
             return _test(rule)
 
 
@@ -91,7 +91,7 @@ def _consented(rule: Consented, tenant_id: UUID) -> _Yes:
     return sa.func.coalesce(said.where(Consent.status == rule.word.value).exists(), sa.false())
 
 
-def _test(test: Question) -> _Yes:
+def _test(test: Test) -> _Yes:
     value = _READ[test.kind](test.attribute)
     if test.op is Op.IS_EMPTY:
         return value.is_(None)
@@ -102,7 +102,7 @@ def _test(test: Question) -> _Yes:
     return sa.func.coalesce(_compare(test, test.op, value), sa.false())
 
 
-def _compare(test: Question, op: Op, value: _Value) -> _Yes:
+def _compare(test: Test, op: Op, value: _Value) -> _Yes:
     if op is Op.BETWEEN:
         low, high = test.value
         return value.between(_bound(test.kind, low), _bound(test.kind, high))

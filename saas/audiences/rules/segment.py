@@ -55,7 +55,7 @@ class Not:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class Test:
     """A question about one attribute. Numbers are Decimal, several values a tuple, no value None."""
 
     attribute: str
@@ -72,7 +72,7 @@ class Consented:
     word: ConsentWord
 
 
-Segment: TypeAlias = All | AnyOf | Not | Question | Consented
+Segment: TypeAlias = All | AnyOf | Not | Test | Consented
 EVERYBODY: Final = All(())
 
 
@@ -163,7 +163,7 @@ class _Reader:
             self.wrong(f"{pointer}/op", f"For this attribute ({kind}), write one of {', '.join(OPS[kind])}.")
             return None
         try:
-            return Question(key, kind, Op(op), _value(kind, Op(op), rule.get("value")))
+            return Test(key, kind, Op(op), _value(kind, Op(op), rule.get("value")))
         except Unfit as error:
             self.wrong(f"{pointer}/value", str(error))
             return None

@@ -16,6 +16,8 @@ from saas.platform.embedded.inbox.types import Summary
 _FEW: Final = 20
 _ONE_CLICK: Final = "List-Unsubscribe=One-Click"
 _FORM: Final = "application/x-www-form-urlencoded"
+# Programs that follow links are counted apart, so the visitor says what they come with.
+_BROWSER: Final = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 _UNTIL_SEEN_S: Final = 30.0
 
 
@@ -43,7 +45,7 @@ def _click(world: World, mail: Summary) -> None:
     found = re.search(rf'href="({re.escape(world.ports.web_url)}/c/[^"]+)"', text)
     insist("A raw message has no tracked link.", holds=found is not None)
     visitor = world.api()
-    answer = visitor.raw("GET", urlsplit(found[1] if found else "").path)
+    answer = visitor.raw("GET", urlsplit(found[1] if found else "").path, headers={"User-Agent": _BROWSER})
     visitor.close()
     agree("The status of a tracked link", found=answer.status, expected=302)
     target = answer.headers.get("location", "")

@@ -6,7 +6,6 @@ import select
 import struct
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
@@ -18,6 +17,7 @@ from typing import Final, Self
 import structlog
 
 from saas.content.types import Flaw, RenderFailure, Survey, Use
+from saas.kernel.clock import monotonic
 from saas.kernel.errors import Unavailable
 
 TIMEOUT_S: Final = 2.0
@@ -104,7 +104,7 @@ class _Child:
 
     def receive(self, timeout_s: float) -> object:
         """Return the next answer. Raises _Gone when it doesn't come in time."""
-        deadline = time.monotonic() + timeout_s
+        deadline = monotonic() + timeout_s
         size = int(_PREFIX.unpack(self._take(_PREFIX.size, deadline))[0])
         if size > MAX_FRAME:
             reason = "it became too long"
@@ -116,7 +116,7 @@ class _Child:
 
     def _take(self, size: int, deadline: float) -> bytes:
         while len(self._received) < size:
-            left_ms = (deadline - time.monotonic()) * 1000
+            left_ms = (deadline - monotonic()) * 1000
             if left_ms <= 0 or not self._poll.poll(left_ms):
                 raise _Gone(_HUNG)
             data = os.read(self._out, 1 << 18)

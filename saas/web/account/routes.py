@@ -39,9 +39,11 @@ def _tries() -> str:
 
 
 @blp.get("/")
-@endpoint(Scope.ACCOUNT)
+@endpoint(Scope.PUBLIC_FORM)
 def home(context: Context) -> BaseResponse:
-    """Lead to the workspace that was used last, or to the choice of one."""
+    """Lead to the workspace that was used last, or to the choice of one; strangers to the sign-in."""
+    if context.actor.account_id is None:
+        return redirect(url_for("web.sign_in"), code=303)
     ids = [show("wsp", door.tenant_id) for door in _doors(context)]
     last = last_workspace()
     if last in ids or len(ids) == 1:

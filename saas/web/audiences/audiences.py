@@ -270,7 +270,7 @@ def _builder(context: Context, row: Audience | None, draft: _Draft) -> Response:
             "version": row.version, "updated_at": row.updated_at,
         },
         values=draft.values,
-        rows=None if draft.rows is None else _rows(context, draft, known),
+        rows=None if draft.rows is None else _rows(draft, known),
         errors=draft.errors,
         count=_counted(row, draft),
         words=_sentence(context, rule, known),
@@ -297,7 +297,7 @@ def _list_name(context: Context, row: Audience | None, draft: _Draft) -> str:
         return "" if row is None else choices.list_names(context, {row.list_id})[row.list_id]
 
 
-def _rows(context: Context, draft: _Draft, known: dict[str, Known]) -> list[dict[str, Any]]:
+def _rows(draft: _Draft, known: dict[str, Known]) -> list[dict[str, Any]]:
     """Return the rows as the template draws them: what can be chosen in each, and what is wrong with it."""
     kinds = {key: item.kind for key, item in known.items()}
     subjects = [("consent", gettext("Consent"))]

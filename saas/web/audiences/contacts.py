@@ -41,7 +41,7 @@ def detail(context: Context, contact_id: str) -> Response:
 
 def _shown(value: Any) -> str:
     if isinstance(value, bool):
-        return gettext("yes") if value else gettext("no")
+        return str(gettext("yes") if value else gettext("no"))
     return str(value)
 
 

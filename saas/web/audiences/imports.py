@@ -81,7 +81,7 @@ def start(context: Context) -> Response:
         context.session.rollback()
         faults = {"/encoding": "encoding", "/delimiter": "delimiter", "/list_id": "list_id"}
         found = beside(error, fields=faults)
-        return _new(context, values, {"file" if not name else name: text for name, text in found.items()})
+        return _new(context, values, {name or "file": text for name, text in found.items()})
     return go("web_audiences.import_detail", import_id=show("imp", row.import_id))
 
 
@@ -164,7 +164,7 @@ def _detail(context: Context, row: Import, template: str) -> Response:
     return page(
         template,
         context,
-        **{"import": _shown(row)},
+        job=_shown(row),
         going_on=row.state in _GOING_ON,
         size=size,
         took=_took(row.started_at, row.finished_at),
@@ -214,15 +214,15 @@ def _took(started: datetime | None, finished: datetime | None) -> str:
         return ""
     seconds = (finished - started).total_seconds()
     if seconds < 60:
-        return gettext("%(seconds)s s", seconds=f"{seconds:.1f}")
+        return str(gettext("%(seconds)s s", seconds=f"{seconds:.1f}"))
     return str(format_timedelta(finished - started, granularity="second"))
 
 
 def size(number: int) -> str:
     """Return a file's size as people say it."""
     if number >= _MB:
-        return gettext("%(number)s MB", number=f"{number / _MB:.1f}")
-    return gettext("%(number)s kB", number=f"{max(number, 1) / 1024:.1f}") if number else gettext("0 kB")
+        return str(gettext("%(number)s MB", number=f"{number / _MB:.1f}"))
+    return str(gettext("%(number)s kB", number=f"{number / 1024:.1f}"))
 
 
 def _blocks(stream: IO[bytes]) -> Iterator[bytes]:

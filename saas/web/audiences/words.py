@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from flask_babel import format_decimal, gettext, lazy_gettext
 
-from saas.audiences.rules.segment import All, AnyOf, Consented, Not, Segment, Test
+from saas.audiences.rules.segment import All, AnyOf, Consented, Not, Segment
 from saas.audiences.types import AttributeKind, ConsentWord, Known, Op
 
 OPS: Final[Mapping[str, Any]] = {
@@ -65,7 +65,7 @@ def target(text: str | None, known: Mapping[str, Known]) -> str | None:
         return None
     kind, _, name = text.partition(":")
     if kind == "consent":
-        return gettext("Consent: %(topic)s", topic=name)
+        return str(gettext("Consent: %(topic)s", topic=name))
     if kind == "attribute":
         return known[name].label if name in known else name
     return str(TARGETS.get(text, text))
@@ -93,12 +93,12 @@ def _joined(parts: Sequence[Segment], word: str, known: Mapping[str, Known], zon
 
 
 def _opposite(part: Segment, known: Mapping[str, Known], zone: ZoneInfo) -> str:
-    if isinstance(part, Test) and f"not:{part.op.value}" in OPS:
+    if not isinstance(part, All | AnyOf | Not | Consented) and f"not:{part.op.value}" in OPS:
         return _test(part, f"not:{part.op.value}", known, zone)
-    return gettext("not (%(rule)s)", rule=_words(part, known, zone))
+    return str(gettext("not (%(rule)s)", rule=_words(part, known, zone)))
 
 
-def _test(test: Test, op: str, known: Mapping[str, Known], zone: ZoneInfo) -> str:
+def _test(test: Any, op: str, known: Mapping[str, Known], zone: ZoneInfo) -> str:
     label = known[test.attribute].label if test.attribute in known else test.attribute
     values = test.value if isinstance(test.value, tuple) else (test.value,)
     texts = [_value(test.kind, value, zone) for value in values if value is not None]
@@ -108,7 +108,7 @@ def _test(test: Test, op: str, known: Mapping[str, Known], zone: ZoneInfo) -> st
 
 def _value(kind: AttributeKind, value: object, zone: ZoneInfo) -> str:
     if kind is AttributeKind.BOOLEAN:
-        return gettext("yes") if value else gettext("no")
+        return str(gettext("yes") if value else gettext("no"))
     if isinstance(value, Decimal):
         return str(format_decimal(value))
     if kind is AttributeKind.DATETIME:

@@ -25,8 +25,6 @@ from saas.permissions.types import Action
 from saas.reports import queries as reports
 from saas.tenants import queries as tenants
 from saas.tenants.models import Project
-from saas.tenants.schemas import ProjectArguments
-from saas.tenants.service import workspaces
 from saas.web import forms, pager
 from saas.web.campaigns import view
 from saas.web.campaigns.found import Found, find
@@ -95,17 +93,6 @@ def create(context: Context) -> Response:
         else:
             return go("web_draft.edit", campaign_id=show("cam", row.campaign_id))
     return _new(context, typed, errors, status=422)
-
-
-@blp.post("/projects")
-@endpoint(Scope.TENANT, Action.PROJECT_WRITE)
-def create_project(context: Context) -> Response:
-    """Make a project, which groups lists and campaigns."""
-    loaded = forms.load(ProjectArguments(), forms.typed("name"))
-    if loaded.errors:
-        return go("web_home.show", text=next(iter(loaded.errors.values())), kind="error")
-    row = workspaces.create_project(context.session, actor=context.actor, name=loaded.body["name"], now=context.now)
-    return go("web_home.show", text=gettext("Project “%(name)s” is there.", name=row.name))
 
 
 @blp.get("/campaigns/<campaign_id>")
@@ -235,7 +222,14 @@ def _facts(context: Context, found: Found) -> dict[str, Any]:
         "moves": view.moves(context.actor, found.campaign, found.revision),
         "editable": found.revision.state in view.EDITABLE,
         "live": found.campaign.state in view.LIVE,
+        "opens": _opens(context, found),
     }
+
+
+def _opens(context: Context, found: Found) -> bool:
+    """Say whether this person may open the next revision now."""
+    may = context.actor.may(Action.CAMPAIGN_WRITE, found.campaign.project_id)
+    return may and found.campaign.state not in view.OVER and found.revision.state not in view.OPEN
 
 
 def _progress(context: Context, found: Found) -> dict[str, Any]:

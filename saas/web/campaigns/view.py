@@ -9,7 +9,7 @@ from flask_babel import gettext, ngettext
 from sqlalchemy.orm import Session
 
 from saas.campaigns.models import Campaign, Revision
-from saas.campaigns.rules.lifecycle import campaign_moves, revision_moves
+from saas.campaigns.rules.lifecycle import FINAL, campaign_moves, revision_moves
 from saas.campaigns.types import CampaignMove, CampaignState, RevisionMove, RevisionState
 from saas.kernel.paging import PageRequest
 from saas.ledger.queries import Numbers
@@ -19,6 +19,8 @@ from saas.web import words
 
 LIVE: Final = frozenset({CampaignState.ACTIVE, CampaignState.STOPPING})
 EDITABLE: Final = frozenset({RevisionState.EDITING, RevisionState.CHANGES_REQUESTED, RevisionState.APPROVED})
+OPEN: Final = EDITABLE | {RevisionState.IN_REVIEW}
+OVER: Final = FINAL | {CampaignState.STOPPING}
 _RIGHTS: Final[Mapping[str, Action]] = {
     CampaignMove.PAUSE: Action.CAMPAIGN_CONTROL,
     CampaignMove.RESUME: Action.CAMPAIGN_CONTROL,

@@ -83,7 +83,7 @@ def _tasks(context: Context) -> list[Task]:
     session, actor = context.session, context.actor
     may = actor.may_somewhere
     tasks: list[tuple[Action, str, str, Action, Callable[[], Sized]]] = [
-        (Action.CHANNEL_READ, gettext("Add a channel configuration"), "channels", Action.CHANNEL_WRITE,
+        (Action.CHANNEL_READ, gettext("Add a channel configuration"), "settings/channels", Action.CHANNEL_WRITE,
          lambda: channels(session, _ONE).rows),
         (Action.LIST_READ, gettext("Make a list and import people"), "lists", Action.LIST_WRITE,
          lambda: lists(session, actor=actor, page=_ONE).rows),

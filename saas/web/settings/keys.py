@@ -24,9 +24,9 @@ from saas.permissions.types import CAMPAIGN_ROLES, Action, Role
 from saas.platform.secrets.service import Place, Unreadable
 from saas.web import forms, pager, words
 from saas.web.denied import unless_may_somewhere
+from saas.web.refusals import beside
 from saas.web.settings import places
 from saas.web.settings.roles import grouped
-from saas.web.refusals import beside
 from saas.web.shell import frame, go, page
 
 _MADE: Final = "made_key"

@@ -20,8 +20,8 @@ from saas.tenants.service import members
 from saas.tenants.types import Member
 from saas.web import forms, pager
 from saas.web.denied import unless_may, unless_may_somewhere
-from saas.web.settings import places
 from saas.web.refusals import beside
+from saas.web.settings import places
 from saas.web.shell import go, page
 
 
@@ -62,7 +62,7 @@ def change(context: Context, account_id: str) -> Response:
         except DomainError as error:
             context.session.rollback()
             errors = beside(error, fields={"/project_id": "project_id", "/role": "role"})
-            errors = {"role" if not name else name: text for name, text in errors.items()}
+            errors = {name or "role": text for name, text in errors.items()}
         else:
             return go("web_settings.members", text=gettext("%(name)s has the new role.", name=member.name))
     return _detail(context, member, values, errors)

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saas.audiences.queries.segment import count, members_select
-from saas.audiences.rules.segment import EVERYBODY, All, AnyOf, Consented, Not, Question, parse
+from saas.audiences.rules.segment import EVERYBODY, All, AnyOf, Consented, Not, parse
+from saas.audiences.rules.segment import Test as Question
 from saas.audiences.types import AttributeKind, ConsentWord, Op
 from saas.kernel.clock import SystemClock
 from saas.kernel.ids import uuid7

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saas.audiences.rules.segment import EVERYBODY, All, Consented, Not, Question, parse
+from saas.audiences.rules.segment import EVERYBODY, All, Consented, Not, parse
+from saas.audiences.rules.segment import Test as Question
 from saas.audiences.types import AttributeKind, ConsentWord, Op
 from saas.kernel.errors import Invalid
 

@@ -1,9 +1,8 @@
-"""Campaigns over the API."""
+"""Revisions and their approval over the API."""
 
 import json
 from collections.abc import Callable
 from typing import Any
-from uuid import UUID
 
 from flask import Response
 from flask_smorest import Blueprint
@@ -11,12 +10,9 @@ from flask_smorest import Blueprint
 from saas.accounts.queries import accounts
 from saas.campaigns import queries
 from saas.campaigns.models import Campaign, Revision
-from saas.campaigns.rules.lifecycle import campaign_moves, revision_moves
+from saas.campaigns.routes.campaigns import campaign_in
+from saas.campaigns.rules.lifecycle import revision_moves
 from saas.campaigns.schemas import (
-    CampaignIn,
-    CampaignOut,
-    CampaignPatch,
-    CampaignsArguments,
     DecisionIn,
     DraftIn,
     Nothing,
@@ -24,69 +20,15 @@ from saas.campaigns.schemas import (
     RevisionOut,
     SubmitIn,
 )
-from saas.campaigns.service import approval, control, draft, review, submission
-from saas.campaigns.types import CampaignState, RevisionState
+from saas.campaigns.service import approval, draft, review, submission
+from saas.campaigns.types import RevisionState
 from saas.content.current import renderer
 from saas.http.etags import expected_version, versioned
-from saas.http.ids import path_id
-from saas.http.paging import page_request, page_response, paged
 from saas.http.shell import endpoint
 from saas.http.types import Context, Scope
 from saas.permissions.types import Action
-from saas.platform.db import bound_tenant
-from saas.tenants.models import Workspace
 
-blp = Blueprint("campaigns", __name__, description="Campaigns, revisions and approval")
-
-
-@blp.route("/campaigns", methods=["GET"])
-@endpoint(Scope.TENANT, Action.CAMPAIGN_READ)
-@blp.arguments(CampaignsArguments, location="query")
-@blp.alt_response(200, schema=paged(CampaignOut), success=True)
-def list_campaigns(context: Context, args: dict[str, Any]) -> Response:
-    """List campaigns, newest first; archived ones only when asked for by state."""
-    wanted = queries.CampaignFilter(args["state"], args["project_id"], args["q"])
-    found = queries.campaigns(context.session, actor=context.actor, wanted=wanted, page=page_request(args))
-    newest = queries.newest_revisions(context.session, [row.campaign_id for row in found.rows])
-    return page_response(found.map(lambda row: campaign_view(row, newest[row.campaign_id])), CampaignOut())
-
-
-@blp.route("/campaigns", methods=["POST"])
-@endpoint(Scope.TENANT, Action.CAMPAIGN_WRITE)
-@blp.arguments(CampaignIn)
-@blp.alt_response(201, schema=CampaignOut, success=True)
-def create_campaign(context: Context, body: dict[str, Any]) -> Response:
-    """Make a campaign with an empty first revision."""
-    zone = context.session.get_one(Workspace, bound_tenant(context.session)).time_zone
-    row = draft.create(context.session, actor=context.actor, time_zone=zone, now=context.now, **body)
-    return _campaign(context, row, status=201)
-
-
-@blp.route("/campaigns/<campaign_id>", methods=["GET"])
-@endpoint(Scope.TENANT, Action.CAMPAIGN_READ)
-@blp.alt_response(200, schema=CampaignOut, success=True)
-def get_campaign(context: Context, campaign_id: str) -> Response:
-    """Return a campaign with its newest revision."""
-    return _campaign(context, _found(context, campaign_id))
-
-
-@blp.route("/campaigns/<campaign_id>", methods=["PATCH"])
-@endpoint(Scope.TENANT, Action.CAMPAIGN_WRITE)
-@blp.arguments(CampaignPatch)
-@blp.alt_response(200, schema=CampaignOut, success=True)
-def patch_campaign(context: Context, body: dict[str, Any], campaign_id: str) -> Response:
-    """Change name or description; neither is part of what is signed."""
-    row = _found(context, campaign_id)
-    changed = draft.rename(
-        context.session,
-        actor=context.actor,
-        campaign_id=row.campaign_id,
-        version=expected_version(),
-        name=body.get("name", row.name),
-        description=body.get("description", row.description),
-        now=context.now,
-    )
-    return _campaign(context, changed)
+blp = Blueprint("revisions", __name__, description="What a campaign does, and who signed it")
 
 
 @blp.route("/campaigns/<campaign_id>/revisions", methods=["GET"])
@@ -94,7 +36,7 @@ def patch_campaign(context: Context, body: dict[str, Any], campaign_id: str) -> 
 @blp.response(200, RevisionOut(many=True))
 def list_revisions(context: Context, campaign_id: str) -> list[dict[str, Any]]:
     """List all revisions of a campaign, newest first."""
-    row = _found(context, campaign_id)
+    row = campaign_in(context, campaign_id)
     found = queries.revisions(context.session, row.campaign_id)
     return [revision_view(context, row, revision) for revision in found]
 
@@ -105,7 +47,7 @@ def list_revisions(context: Context, campaign_id: str) -> list[dict[str, Any]]:
 @blp.alt_response(201, schema=RevisionOut, success=True)
 def create_revision(context: Context, body: dict[str, Any], campaign_id: str) -> Response:  # noqa: ARG001  empty
     """Open the next revision, copied from the newest."""
-    row = _found(context, campaign_id)
+    row = campaign_in(context, campaign_id)
     made = draft.new_revision(context.session, actor=context.actor, campaign_id=row.campaign_id, now=context.now)
     return _revision(context, row, made, status=201)
 
@@ -115,7 +57,7 @@ def create_revision(context: Context, body: dict[str, Any], campaign_id: str) ->
 @blp.alt_response(200, schema=RevisionOut, success=True)
 def get_revision(context: Context, campaign_id: str, no: int) -> Response:
     """Return one revision with its decisions and with what still stops a submission."""
-    row = _found(context, campaign_id)
+    row = campaign_in(context, campaign_id)
     return _revision(context, row, queries.revision(context.session, campaign_id=row.campaign_id, no=no))
 
 
@@ -125,7 +67,7 @@ def get_revision(context: Context, campaign_id: str, no: int) -> Response:
 @blp.alt_response(200, schema=RevisionOut, success=True)
 def save_draft(context: Context, body: dict[str, Any], campaign_id: str, no: int) -> Response:
     """Save the draft of a revision; incomplete is fine, `checks` tells what is missing."""
-    row = _found(context, campaign_id)
+    row = campaign_in(context, campaign_id)
     saved = draft.save(
         context.session,
         actor=context.actor,
@@ -144,7 +86,7 @@ def save_draft(context: Context, body: dict[str, Any], campaign_id: str, no: int
 @blp.alt_response(200, schema=RevisionOut, success=True)
 def submit(context: Context, body: dict[str, Any], campaign_id: str, no: int) -> Response:  # noqa: ARG001  see note
     """Ask for approval: resolves everything into one document and locks it."""
-    row = _found(context, campaign_id)
+    row = campaign_in(context, campaign_id)
     sent = submission.submit(
         context.session,
         actor=context.actor,
@@ -163,7 +105,7 @@ def submit(context: Context, body: dict[str, Any], campaign_id: str, no: int) ->
 @blp.alt_response(200, schema=RevisionOut, success=True)
 def withdraw(context: Context, body: dict[str, Any], campaign_id: str, no: int) -> Response:  # noqa: ARG001  empty
     """Take a revision back out of review."""
-    row = _found(context, campaign_id)
+    row = campaign_in(context, campaign_id)
     taken = approval.withdraw(context.session, actor=context.actor, campaign_id=row.campaign_id, no=no, now=context.now)
     return _revision(context, row, taken)
 
@@ -174,7 +116,7 @@ def withdraw(context: Context, body: dict[str, Any], campaign_id: str, no: int) 
 @blp.alt_response(200, schema=RevisionOut, success=True)
 def approve(context: Context, body: dict[str, Any], campaign_id: str, no: int) -> Response:
     """Sign exactly the hash that was shown; under the default policy this publishes."""
-    row = _found(context, campaign_id)
+    row = campaign_in(context, campaign_id)
     signed = approval.approve(
         context.session,
         actor=context.actor,
@@ -194,7 +136,7 @@ def approve(context: Context, body: dict[str, Any], campaign_id: str, no: int) -
 @blp.alt_response(200, schema=RevisionOut, success=True)
 def publish(context: Context, body: dict[str, Any], campaign_id: str, no: int) -> Response:
     """Publish an approved revision."""
-    row = _found(context, campaign_id)
+    row = campaign_in(context, campaign_id)
     done = approval.publish(
         context.session,
         actor=context.actor,
@@ -239,7 +181,7 @@ def revoke(context: Context, body: dict[str, Any], campaign_id: str, no: int) ->
 @blp.response(200, ReviewOut)
 def get_review(context: Context, campaign_id: str, no: int) -> review.Review:
     """Show exactly what will be sent: count, sample people, rendered messages, time."""
-    row = _found(context, campaign_id)
+    row = campaign_in(context, campaign_id)
     return review.review(
         context.session,
         actor=context.actor,
@@ -250,49 +192,6 @@ def get_review(context: Context, campaign_id: str, no: int) -> review.Review:
         lead_s=context.settings.publish_lead_s,
         now=context.now,
     )
-
-
-@blp.route("/campaigns/<campaign_id>/pause", methods=["POST"])
-@endpoint(Scope.TENANT, Action.CAMPAIGN_CONTROL)
-@blp.arguments(Nothing)
-@blp.alt_response(200, schema=CampaignOut, success=True)
-def pause(context: Context, body: dict[str, Any], campaign_id: str) -> Response:  # noqa: ARG001  empty
-    """Hold everything; nothing is lost or repeated when it goes on."""
-    return _control(context, control.pause, campaign_id)
-
-
-@blp.route("/campaigns/<campaign_id>/resume", methods=["POST"])
-@endpoint(Scope.TENANT, Action.CAMPAIGN_CONTROL)
-@blp.arguments(Nothing)
-@blp.alt_response(200, schema=CampaignOut, success=True)
-def resume(context: Context, body: dict[str, Any], campaign_id: str) -> Response:  # noqa: ARG001  empty
-    """Go on with those who were not served yet."""
-    return _control(context, control.resume, campaign_id)
-
-
-@blp.route("/campaigns/<campaign_id>/stop", methods=["POST"])
-@endpoint(Scope.TENANT, Action.CAMPAIGN_CONTROL)
-@blp.arguments(Nothing)
-@blp.alt_response(202, schema=CampaignOut, success=True)
-def stop(context: Context, body: dict[str, Any], campaign_id: str) -> Response:  # noqa: ARG001  empty
-    """Stop for good; messages in flight may finish, everything else is cancelled."""
-    return _control(context, control.stop, campaign_id, status=202)
-
-
-@blp.route("/campaigns/<campaign_id>/archive", methods=["POST"])
-@endpoint(Scope.TENANT, Action.CAMPAIGN_WRITE)
-@blp.arguments(Nothing)
-@blp.alt_response(200, schema=CampaignOut, success=True)
-def archive(context: Context, body: dict[str, Any], campaign_id: str) -> Response:  # noqa: ARG001  empty
-    """Put a draft or a final campaign away."""
-    return _control(context, draft.archive, campaign_id)
-
-
-def campaign_view(row: Campaign, newest: Revision) -> dict[str, Any]:
-    """Return a campaign as the API shows it."""
-    moves = [move.value for move in campaign_moves(CampaignState(row.state))]
-    columns = {name: getattr(row, name) for name in CampaignOut().fields if hasattr(row, name)}
-    return columns | {"allowed_moves": moves, "revision": newest}
 
 
 def revision_view(context: Context, campaign: Campaign, row: Revision) -> dict[str, Any]:
@@ -324,18 +223,6 @@ def _checks(context: Context, campaign: Campaign, row: Revision) -> Any:
     )
 
 
-def _found(context: Context, campaign_id: str) -> Campaign:
-    wanted: UUID = path_id("cam", campaign_id, "campaign")
-    return queries.campaign(context.session, actor=context.actor, campaign_id=wanted)
-
-
-def _campaign(context: Context, row: Campaign, *, status: int = 200) -> Response:
-    newest = queries.newest_revisions(context.session, [row.campaign_id])[row.campaign_id]
-    body: dict[str, Any] = CampaignOut().dump(campaign_view(row, newest))
-    location = f"/api/v1/campaigns/{body['campaign_id']}" if status == 201 else None
-    return versioned(body, row.version, status=status, location=location)
-
-
 def _revision(context: Context, campaign: Campaign, row: Revision, *, status: int = 200) -> Response:
     return versioned(RevisionOut().dump(revision_view(context, campaign, row)), row.version, status=status)
 
@@ -343,7 +230,7 @@ def _revision(context: Context, campaign: Campaign, row: Revision, *, status: in
 def _decide(
     context: Context, act: Callable[..., Revision], body: dict[str, Any], campaign_id: str, no: int
 ) -> Response:
-    row = _found(context, campaign_id)
+    row = campaign_in(context, campaign_id)
     decided = act(
         context.session,
         actor=context.actor,
@@ -354,9 +241,3 @@ def _decide(
         now=context.now,
     )
     return _revision(context, row, decided)
-
-
-def _control(context: Context, act: Callable[..., Campaign], campaign_id: str, *, status: int = 200) -> Response:
-    row = _found(context, campaign_id)
-    changed = act(context.session, actor=context.actor, campaign_id=row.campaign_id, now=context.now)
-    return _campaign(context, changed, status=status)

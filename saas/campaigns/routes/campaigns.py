@@ -1,0 +1,143 @@
+"""Campaigns over the API."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from flask import Response
+from flask_smorest import Blueprint
+
+from saas.campaigns import queries
+from saas.campaigns.models import Campaign, Revision
+from saas.campaigns.rules.lifecycle import campaign_moves
+from saas.campaigns.schemas import (
+    CampaignIn,
+    CampaignOut,
+    CampaignPatch,
+    CampaignsArguments,
+    Nothing,
+)
+from saas.campaigns.service import control, draft
+from saas.campaigns.types import CampaignState
+from saas.http.etags import expected_version, versioned
+from saas.http.ids import path_id
+from saas.http.paging import page_request, page_response, paged
+from saas.http.shell import endpoint
+from saas.http.types import Context, Scope
+from saas.permissions.types import Action
+from saas.platform.db import bound_tenant
+from saas.tenants.models import Workspace
+
+blp = Blueprint("campaigns", __name__, description="Campaigns, revisions and approval")
+
+
+@blp.route("/campaigns", methods=["GET"])
+@endpoint(Scope.TENANT, Action.CAMPAIGN_READ)
+@blp.arguments(CampaignsArguments, location="query")
+@blp.alt_response(200, schema=paged(CampaignOut), success=True)
+def list_campaigns(context: Context, args: dict[str, Any]) -> Response:
+    """List campaigns, newest first; archived ones only when asked for by state."""
+    wanted = queries.CampaignFilter(args["state"], args["project_id"], args["q"])
+    found = queries.campaigns(context.session, actor=context.actor, wanted=wanted, page=page_request(args))
+    newest = queries.newest_revisions(context.session, [row.campaign_id for row in found.rows])
+    return page_response(found.map(lambda row: campaign_view(row, newest[row.campaign_id])), CampaignOut())
+
+
+@blp.route("/campaigns", methods=["POST"])
+@endpoint(Scope.TENANT, Action.CAMPAIGN_WRITE)
+@blp.arguments(CampaignIn)
+@blp.alt_response(201, schema=CampaignOut, success=True)
+def create_campaign(context: Context, body: dict[str, Any]) -> Response:
+    """Make a campaign with an empty first revision."""
+    zone = context.session.get_one(Workspace, bound_tenant(context.session)).time_zone
+    row = draft.create(context.session, actor=context.actor, time_zone=zone, now=context.now, **body)
+    return _campaign(context, row, status=201)
+
+
+@blp.route("/campaigns/<campaign_id>", methods=["GET"])
+@endpoint(Scope.TENANT, Action.CAMPAIGN_READ)
+@blp.alt_response(200, schema=CampaignOut, success=True)
+def get_campaign(context: Context, campaign_id: str) -> Response:
+    """Return a campaign with its newest revision."""
+    return _campaign(context, campaign_in(context, campaign_id))
+
+
+@blp.route("/campaigns/<campaign_id>", methods=["PATCH"])
+@endpoint(Scope.TENANT, Action.CAMPAIGN_WRITE)
+@blp.arguments(CampaignPatch)
+@blp.alt_response(200, schema=CampaignOut, success=True)
+def patch_campaign(context: Context, body: dict[str, Any], campaign_id: str) -> Response:
+    """Change name or description; neither is part of what is signed."""
+    row = campaign_in(context, campaign_id)
+    changed = draft.rename(
+        context.session,
+        actor=context.actor,
+        campaign_id=row.campaign_id,
+        version=expected_version(),
+        name=body.get("name", row.name),
+        description=body.get("description", row.description),
+        now=context.now,
+    )
+    return _campaign(context, changed)
+
+
+@blp.route("/campaigns/<campaign_id>/pause", methods=["POST"])
+@endpoint(Scope.TENANT, Action.CAMPAIGN_CONTROL)
+@blp.arguments(Nothing)
+@blp.alt_response(200, schema=CampaignOut, success=True)
+def pause(context: Context, body: dict[str, Any], campaign_id: str) -> Response:  # noqa: ARG001  empty
+    """Hold everything; nothing is lost or repeated when it goes on."""
+    return _control(context, control.pause, campaign_id)
+
+
+@blp.route("/campaigns/<campaign_id>/resume", methods=["POST"])
+@endpoint(Scope.TENANT, Action.CAMPAIGN_CONTROL)
+@blp.arguments(Nothing)
+@blp.alt_response(200, schema=CampaignOut, success=True)
+def resume(context: Context, body: dict[str, Any], campaign_id: str) -> Response:  # noqa: ARG001  empty
+    """Go on with those who were not served yet."""
+    return _control(context, control.resume, campaign_id)
+
+
+@blp.route("/campaigns/<campaign_id>/stop", methods=["POST"])
+@endpoint(Scope.TENANT, Action.CAMPAIGN_CONTROL)
+@blp.arguments(Nothing)
+@blp.alt_response(202, schema=CampaignOut, success=True)
+def stop(context: Context, body: dict[str, Any], campaign_id: str) -> Response:  # noqa: ARG001  empty
+    """Stop for good; messages in flight may finish, everything else is cancelled."""
+    return _control(context, control.stop, campaign_id, status=202)
+
+
+@blp.route("/campaigns/<campaign_id>/archive", methods=["POST"])
+@endpoint(Scope.TENANT, Action.CAMPAIGN_WRITE)
+@blp.arguments(Nothing)
+@blp.alt_response(200, schema=CampaignOut, success=True)
+def archive(context: Context, body: dict[str, Any], campaign_id: str) -> Response:  # noqa: ARG001  empty
+    """Put a draft or a final campaign away."""
+    return _control(context, draft.archive, campaign_id)
+
+
+def campaign_view(row: Campaign, newest: Revision) -> dict[str, Any]:
+    """Return a campaign as the API shows it."""
+    moves = [move.value for move in campaign_moves(CampaignState(row.state))]
+    columns = {name: getattr(row, name) for name in CampaignOut().fields if hasattr(row, name)}
+    return columns | {"allowed_moves": moves, "revision": newest}
+
+
+def campaign_in(context: Context, campaign_id: str) -> Campaign:
+    """Return the campaign that a URL names. Raises NotFound."""
+    wanted: UUID = path_id("cam", campaign_id, "campaign")
+    return queries.campaign(context.session, actor=context.actor, campaign_id=wanted)
+
+
+def _campaign(context: Context, row: Campaign, *, status: int = 200) -> Response:
+    newest = queries.newest_revisions(context.session, [row.campaign_id])[row.campaign_id]
+    body: dict[str, Any] = CampaignOut().dump(campaign_view(row, newest))
+    location = f"/api/v1/campaigns/{body['campaign_id']}" if status == 201 else None
+    return versioned(body, row.version, status=status, location=location)
+
+
+def _control(context: Context, act: Callable[..., Campaign], campaign_id: str, *, status: int = 200) -> Response:
+    row = campaign_in(context, campaign_id)
+    changed = act(context.session, actor=context.actor, campaign_id=row.campaign_id, now=context.now)
+    return _campaign(context, changed, status=status)

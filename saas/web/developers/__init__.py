@@ -1,0 +1,1 @@
+"""Pages for developers: the API's documentation, served from our own files."""

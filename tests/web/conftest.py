@@ -1,0 +1,133 @@
+"""A live server on loopback and the machine's own Chromium."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Browser, BrowserContext, Page, Response
+from werkzeug.serving import make_server
+
+from saas.permissions.types import Role
+from tests.engine_room import engine_room
+from tests.smtp_sink import SmtpSink
+from tests.web.chromium import chromium
+from tests.worlds import PASSWORD, Place, World
+
+AXE = Path(__file__).parent / "vendor" / "axe.min.js"
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+DESK = {"width": 1440, "height": 900}
+PHONE = {"width": 375, "height": 812}
+
+
+@pytest.fixture(scope="session")
+def server(app: Flask) -> Iterator[str]:
+    """The address of the test's application, served by real sockets."""
+    found = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=found.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{found.server_port}"
+    found.shutdown()
+    thread.join()
+    found.server_close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with chromium() as found:
+        yield found
+
+
+@dataclass
+class Visitor:
+    """One browser of one person, who complains about what the page's console says."""
+
+    page: Page
+    server: str
+    faults: list[str]
+
+    def open(self, path: str) -> Response:
+        found = self.page.goto(f"{self.server}{path}")
+        assert found is not None
+        return found
+
+    def sign_in(self, email: str) -> "Visitor":
+        self.open("/sign-in")
+        self.page.get_by_label("Email").fill(email)
+        self.page.get_by_label("Password").fill(PASSWORD)
+        self.page.get_by_role("button", name="Sign in").click()
+        self.page.wait_for_url(lambda url: "/sign-in" not in url)
+        return self
+
+    def press(self, name: str) -> None:
+        """Press a button of the page's main part."""
+        self.page.get_by_role("button", name=name, exact=True).click()
+
+    def said(self) -> str:
+        """What the page says about the last request."""
+        return self.page.locator(".cs-flash").inner_text()
+
+    def overflows(self) -> bool:
+        """Whether the page can be scrolled sideways, which it never should."""
+        script = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+        return bool(self.page.evaluate(script))
+
+    def axe(self) -> list[str]:
+        """What axe finds, one line for each kind of fault."""
+        # As the browser's own tools do it: the page's policy lets no script in that is not ours.
+        self.page.evaluate(AXE.read_text())
+        found: dict[str, Any] = self.page.evaluate(
+            "tags => axe.run(document, {runOnly: {type: 'tag', values: tags}, iframes: false})", TAGS
+        )
+        return [
+            f"{fault['id']}: {fault['help']}: " + " | ".join(node["html"][:160] for node in fault["nodes"][:3])
+            for fault in found["violations"]
+        ]
+
+
+@contextmanager
+def visit(browser: Browser, server: str, **options: Any) -> Iterator[Visitor]:
+    settings = {"viewport": DESK, "locale": "en-GB", "reduced_motion": "reduce", **options}
+    context: BrowserContext = browser.new_context(**settings)
+    context.set_default_timeout(10_000)
+    page, faults = context.new_page(), []
+    page.on("pageerror", lambda error: faults.append(f"page error: {error}"))
+    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    try:
+        yield Visitor(page, server, faults)
+    finally:
+        context.close()
+
+
+@pytest.fixture
+def visitor(browser: Browser, server: str) -> Iterator[Visitor]:
+    with visit(browser, server) as found:
+        yield found
+
+
+@pytest.fixture(params=["script", "no script"])
+def any_visitor(request: pytest.FixtureRequest, browser: Browser, server: str) -> Iterator[Visitor]:
+    """Once with script, once without: the main path works in both."""
+    with visit(browser, server, java_script_enabled=request.param == "script") as found:
+        yield found
+
+
+@pytest.fixture
+def sink() -> Iterator[SmtpSink]:
+    with SmtpSink() as found:
+        yield found
+
+
+@pytest.fixture
+def room(app, app_settings, sink, empty_agenda):
+    """The engine that sends, under a clock that the test sets."""
+    with engine_room(app, app_settings, egress=(f"127.0.0.1:{sink.port}",)) as found:
+        yield found
+
+
+def email_of(world: World, place: Place, role: Role) -> str:
+    return world.owner_email if role is Role.AGENCY_OWNER else place.emails[role]
