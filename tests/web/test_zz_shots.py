@@ -68,6 +68,7 @@ def test_shots(servers, database, redis_db):
                             if r.status != 200: bad.append((name, r.status)); continue
                             wide = pg.evaluate("document.documentElement.scrollWidth") 
                             if wide > width: bad.append((name, width, "wide", wide))
+                            if (width, theme) not in ((1440,"light"),(375,"dark")): pg.screenshot(path=str(OUT / f"{name}-{width}-{theme}.png"), full_page=True); continue
                             pg.add_script_tag(path=str(AXE))
                             found = pg.evaluate("axe.run(document, {runOnly:['wcag2a','wcag2aa','wcag21a','wcag21aa','wcag22aa','best-practice']})")
                             for v in found["violations"]:
@@ -77,5 +78,5 @@ def test_shots(servers, database, redis_db):
                             if errs: bad.append((name, width, errs[:3])); errs.clear()
                         ctx.close()
         server.shutdown()
-        for b in bad: print(b)
+        (OUT / "bad.txt").write_text("\n".join(map(str, bad)))
         assert not bad

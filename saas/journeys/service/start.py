@@ -47,6 +47,7 @@ def start(session: Session, campaign_id: UUID, now: datetime) -> Piece:
             hold(session, campaign=campaign, reason="its start was missed", now=now, facts=facts)
             return Piece(units=1)
         _activate(session, campaign, revision, now)
+        _snapshot(session, campaign, document, now)
     elif campaign.started_at is None:  # held before its start, then let go on by a person
         campaign.started_at = now
     _open_runs(session, campaign, revision, document, now)
@@ -91,7 +92,6 @@ def _open_runs(session: Session, campaign: Campaign, revision: Revision, documen
     dated = CampaignKind(campaign.kind) is CampaignKind.DATED
     for step in document.steps:
         if dated and not _has_run(session, campaign, step.step_no):
-            _snapshot(session, campaign, document, now)
             run = email.open_run(
                 session, campaign=campaign, revision=revision, document=document, step=step, dated=True, now=now
             )

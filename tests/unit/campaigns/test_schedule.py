@@ -1,7 +1,7 @@
 """Time rules: the five-minute lead (R1, S47, S42) and wall times (R17)."""
 
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import assume, given
@@ -119,7 +119,7 @@ def test_r17_every_wall_time_has_a_moment_not_before_it_on_the_wall(local, zone)
 
 @given(st.data())
 def test_r17_later_on_the_wall_is_never_earlier_in_time_unless_a_fold_lies_between(data):
-    zone = data.draw(st.sampled_from(sorted(available_timezones())))
+    zone = data.draw(st.sampled_from(ZONES))
     a = data.draw(st.datetimes(datetime(2010, 1, 1), datetime(2037, 12, 30))).replace(microsecond=0)
     b = a + timedelta(seconds=data.draw(st.integers(1, 86_400)))
     first, second = at_wall_time(a.isoformat(), zone), at_wall_time(b.isoformat(), zone)
