@@ -4,15 +4,19 @@ Senders stay resident (one process, one queue: connections, compiled revisions a
 the process); maintenance forks for each bell, which bounds memory. Without Redis both look at the agenda themselves.
 """
 
+import contextlib
 import ctypes
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import FrameType
 from typing import Any, Final
 
+import psycopg
 import structlog
 from flask import Flask
 from redis import Redis
@@ -22,18 +26,21 @@ from rq.exceptions import DequeueTimeout, StopRequested
 from rq.job import Job
 from rq.queue import Queue as RqQueue
 from rq.serializers import JSONSerializer
+from rq.utils import now as rq_now
 from rq.worker_pool import WorkerPool
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from saas.app.factory import check_database_role, create_app
+from saas.app.factory import check_database_role, connect_redis, create_app
 from saas.app.kinds import kinds_for
 from saas.content.jail.renderer import Renderer
 from saas.http.shell import Shell
 from saas.kernel.clock import monotonic
+from saas.platform import logs
 from saas.platform.agenda.types import Queue
-from saas.platform.agenda.work import Doer, due_queues, work
+from saas.platform.agenda.work import VISIT_S, Doer, due_queues, work
 from saas.platform.db import db
-from saas.platform.queue import BellJob
+from saas.platform.queue import BellJob, BellQueue, forget_bells
 from saas.platform.settings import Settings
 from saas.sending.service.compiled import Compiler
 from saas.sending.service.deliver import SenderProcess
@@ -41,7 +48,10 @@ from saas.sending.service.owner import Owner
 from saas.sending.service.recovery import recover_dead_senders
 
 FENCED: Final = 75
+ORPHAN: Final = 71
 _TICK_S: Final = 1.0
+_WITHOUT_REDIS_S: Final = 5.0
+_LISTEN_S: Final = 4
 _RECOVER_EVERY_S: Final = 5.0
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -56,46 +66,73 @@ class _Setting:
     pool_pid: int
 
 
+class _Pool(WorkerPool):
+    """RQ's pool; its way out does not depend on every signal being heard."""
+
+    def request_stop(self, signum: int | None = None, frame: FrameType | None = None) -> None:
+        """Tell the workers to stop."""
+        if os.getpid() != _Setting.pool_pid:
+            os._exit(0)  # a worker that was forked a moment ago and has no handler of its own yet
+        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]  # RQ's has no annotations
+
+    def all_workers_have_stopped(self) -> bool:
+        """Say whether all are gone, and tell those again that are not: the first word may have come too early."""
+        gone: bool = super().all_workers_have_stopped()
+        if not gone:
+            self.stop_workers()  # type: ignore[no-untyped-call]  # RQ's has no annotations
+        return gone
+
+
 def run_pool(settings: Settings, queue: Queue, *, processes: int) -> None:
     """Run a pool of workers of one queue until SIGTERM or SIGINT."""
+    logs.configure(settings)
     _Setting.settings, _Setting.queue, _Setting.pool_pid = settings, queue, os.getpid()
-    check_database_role(create_app(settings))
-    pool = WorkerPool(
+    app = create_app(settings)
+    check_database_role(app)
+    with app.app_context():
+        db.engine.dispose()  # nothing that is open is handed to the workers
+    pool = _Pool(
         [queue.value],
-        connection=Redis.from_url(settings.redis_url),
+        connection=connect_redis(settings.redis_url),
         num_workers=processes,
         worker_class=MaintenanceWorker if queue is Queue.MAINTENANCE else ResidentWorker,
         job_class=BellJob,
+        queue_class=BellQueue,
         serializer=JSONSerializer,
     )
     pool.start(logging_level="WARNING")
 
 
 class _AgendaWorker:
-    """What both kinds of workers share: bells only, no RQ scheduler, and a way to go on without Redis."""
+    """What both kinds of workers share: bells only, and a way to go on without Redis.
+
+    Whatever else RQ would let Redis do to a worker is switched off. Its upkeep reads jobs with a class that unpickles
+    them and imports callbacks by name; its commands and its suspension key can be sent by anybody who reaches Redis.
+    """
 
     app: Flask
     doer: Doer
-    leaving: threading.Event
-    busy: bool
+    leaving: bool = False
+    busy: bool = True
     connection: Redis
+    ip_address: str
+    last_cleaned_at: Any  # when RQ's notes were deleted; RQ asks for it every ten minutes
+    dequeue_timeout: int = _LISTEN_S  # a Redis that hangs is noticed after this and ten seconds more
 
     def open(self) -> None:
         """Make everything that lives as long as the process."""
-        if sys.platform == "linux":
-            # A worker must not outlive its pool: nobody would stop or replace it.
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != _Setting.pool_pid:
-            os._exit(71)
-        self.leaving, self.busy = threading.Event(), False
+        _die_with(_Setting.pool_pid)
         self.app = create_app(_Setting.settings)
         shell = _shell(self.app)
         with self.app.app_context():
-            self.doer = self.make_doer(shell, self.leaving.is_set)
+            self.doer = self.make_doer(shell, lambda: self.leaving)
 
         def answer(queue: Queue) -> None:
+            if queue is not _Setting.queue:
+                log.warning("bell.misplaced", queue=queue.value)
+                return
             shell.bell.lower(queue)  # before looking, so that no ring is lost
-            work(self.doer, queue)
+            self.visit(self.doer, VISIT_S)
 
         BellJob.answer = staticmethod(answer)
 
@@ -107,19 +144,30 @@ class _AgendaWorker:
     def close(self) -> None:
         """Leave politely."""
 
+    def visit(self, doer: Doer, seconds: float) -> int:
+        """Do what is due; return how many pieces were done. A database that is away is waited for, outside of RQ."""
+        try:
+            return work(doer, _Setting.queue, visit_s=seconds)
+        except (SQLAlchemyError, psycopg.Error):
+            log.exception("worker.no_database", queue=_Setting.queue.value)
+            return 0
+
     def stop_soon(self) -> None:
         """Note a SIGTERM: between two messages the work ends; an idle worker ends at once."""
-        if self.leaving.is_set():
+        if self.leaving:
             return  # a second signal must not break the way out, which talks to Redis once more
-        self.leaving.set()
+        self.leaving = True
         if not self.busy:
             raise StopRequested
 
     def run_until_stopped(self, listen: Callable[[], object]) -> None:
-        """Listen for bells; whenever Redis is away, look at the agenda each second instead."""
+        """Listen for bells; whenever Redis fails us, look at the agenda by ourselves."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: self.stop_soon())
         self.open()
         try:
-            while not self.leaving.is_set():
+            self.busy = False
+            while not self.leaving:
                 try:
                     listen()
                 except RedisError as error:
@@ -131,13 +179,58 @@ class _AgendaWorker:
             self.busy = True
             self.close()
 
-    def _without_redis(self) -> None:
-        bell = _shell(self.app).bell
-        while not self.leaving.is_set() and not bell.answers():
-            self.busy = True
-            work(self.doer, _Setting.queue, visit_s=_TICK_S)
+    @contextlib.contextmanager
+    def answering(self) -> Iterator[None]:
+        """Note that a bell is being answered: a signal ends that between two messages, and then the worker."""
+        self.busy = True
+        try:
+            yield
+        finally:
             self.busy = False
-            self.leaving.wait(_TICK_S)
+        if self.leaving:
+            raise StopRequested
+
+    def _without_redis(self) -> None:
+        """Look once at least: a Redis that answers PING may still refuse everything else (full, read-only)."""
+        # Nobody is rung: every try would cost time, and whoever else works is here too.
+        doer = replace(self.doer, ring=lambda _queue: None)
+        while not self.leaving:
+            with self.answering():
+                done = self.visit(doer, _WITHOUT_REDIS_S)
+            if not done:
+                time.sleep(_TICK_S)
+            if _shell(self.app).bell.answers():
+                return
+
+    def dequeue_job_and_maintain_ttl(
+        self, timeout: int | None, max_idle_time: int | None = None
+    ) -> tuple[Job, RqQueue] | None:
+        """Wait for a bell. A Redis that is away ends the waiting instead of being retried for ever."""
+        return _dequeue(self, timeout, max_idle_time)
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002  the signal handler's form
+        """Stop between two messages."""
+        self.stop_soon()
+
+    request_force_stop = request_stop
+
+    def run_maintenance_tasks(self) -> None:
+        """Forget what RQ noted about bells."""
+        forget_bells(self.connection, _Setting.queue)
+        self.last_cleaned_at = rq_now()
+
+    def check_for_suspension(self, burst: bool) -> None:  # noqa: FBT001  RQ's form
+        """Nobody suspends us."""
+
+    def subscribe(self) -> None:
+        """Nobody commands us."""
+
+    def unsubscribe(self) -> None:
+        """Nobody commanded us."""
+
+    def _set_ip_address(self, connection: Redis) -> None:  # noqa: ARG002  RQ's form
+        # RQ asks Redis, and a worker that starts while Redis is away would end here.
+        self.ip_address = "unknown"
 
 
 class ResidentWorker(_AgendaWorker, SimpleWorker):
@@ -172,25 +265,10 @@ class ResidentWorker(_AgendaWorker, SimpleWorker):
         self.run_until_stopped(lambda: SimpleWorker.work(self, *args, **kwargs))
         return True
 
-    def dequeue_job_and_maintain_ttl(
-        self, timeout: int | None, max_idle_time: int | None = None
-    ) -> tuple[Job, RqQueue] | None:
-        """Wait for a bell. A Redis that is away ends the waiting instead of being retried for ever."""
-        return _dequeue(self, timeout, max_idle_time)
-
     def execute_job(self, job: Job, queue: RqQueue) -> None:
         """Answer a bell."""
-        self.busy = True
-        SimpleWorker.execute_job(self, job, queue)
-        self.busy = False
-        if self.leaving.is_set():
-            raise StopRequested
-
-    def request_stop(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002  the signal handler's form
-        """Stop between two messages."""
-        self.stop_soon()
-
-    request_force_stop = request_stop
+        with self.answering():
+            SimpleWorker.execute_job(self, job, queue)
 
 
 class MaintenanceWorker(_AgendaWorker, Worker):
@@ -202,40 +280,31 @@ class MaintenanceWorker(_AgendaWorker, Worker):
         self.run_until_stopped(lambda: Worker.work(self, *args, **kwargs))
         return True
 
-    def dequeue_job_and_maintain_ttl(
-        self, timeout: int | None, max_idle_time: int | None = None
-    ) -> tuple[Job, RqQueue] | None:
-        """Wait for a bell, as senders do."""
-        return _dequeue(self, timeout, max_idle_time)
-
     def execute_job(self, job: Job, queue: RqQueue) -> None:
         """Answer a bell in a child."""
-        self.busy = True
-        Worker.execute_job(self, job, queue)
-        self.busy = False
-        if self.leaving.is_set():
-            raise StopRequested
+        with self.answering():
+            Worker.execute_job(self, job, queue)
 
-    def request_stop(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002  the signal handler's form
+    def stop_soon(self) -> None:
         """Tell the child to end after its piece, then end."""
         if self.horse_pid:
-            os.kill(self.horse_pid, signal.SIGUSR1)
-        self.stop_soon()
-
-    request_force_stop = request_stop
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.horse_pid, signal.SIGUSR1)
+        super().stop_soon()
 
     def setup_work_horse_signals(self) -> None:
         """Let the child end after its present piece on SIGUSR1, and never outlive us."""
+        signal.signal(signal.SIGUSR1, lambda *_: setattr(self, "leaving", True))
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        signal.signal(signal.SIGUSR1, lambda *_: self.leaving.set())
-        if sys.platform == "linux":
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        _die_with(self.pid or 0)
+        # What we opened while Redis was away belongs to us: two processes must not speak over one connection.
+        self.doer.engine.dispose(close=False)
 
 
 def _dequeue(worker: Any, timeout: int | None, max_idle_time: int | None) -> tuple[Job, RqQueue] | None:
     del max_idle_time
-    while True:
+    while not worker.leaving:
         worker.heartbeat()
         try:
             found: tuple[Job, RqQueue] | None = worker.queue_class.dequeue_any(
@@ -248,7 +317,19 @@ def _dequeue(worker: Any, timeout: int | None, max_idle_time: int | None) -> tup
             )
         except DequeueTimeout:
             continue
+        except UnicodeDecodeError as error:  # an id that is no text
+            log.warning("bell.refused", error=str(error))
+            continue
         return found
+    raise StopRequested
+
+
+def _die_with(parent: int) -> None:
+    """Have the kernel end this process when its parent ends, however: nobody would stop or replace it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(ORPHAN)
 
 
 def _fence() -> None:
@@ -263,6 +344,7 @@ def _shell(app: Flask) -> Shell:
 
 def run_dispatcher(settings: Settings) -> None:
     """Ring for what is due once a second, and bury dead senders; any number of dispatchers may run."""
+    logs.configure(settings)
     app = create_app(settings)
     check_database_role(app)
     stopping = threading.Event()

@@ -30,7 +30,7 @@ _INBOX: Final = "inbox"
 _LOOK_S: Final = 0.2
 _STOP_S: Final = 12.0
 _LEFTOVER_STOP_S: Final = 5.0
-_MOST_DEATHS: Final = 5
+_MOST_DEATHS: Final = 4
 _DEATHS_WITHIN_S: Final = 60.0
 _TAIL: Final = 1500
 

@@ -3,7 +3,6 @@
 from typing import Final
 
 import click
-from rich.table import Table
 from rich.text import Text
 
 from saas.cli.demo.command import FAILURES, PORT
@@ -64,11 +63,12 @@ def _data(screen: Screen, set_up: Stage, people: int | None, *, fresh: bool) -> 
 
 
 def _tell(set_up: Stage, memory: Memory, run: Run) -> None:
-    """Print who can sign in, and where what is."""
-    table = Table("Role", "Name", "Address", "Password", title=f"\n{run.workspace_name}, a client of {AGENCY}")
+    """Print who can sign in, and where what is. Lines are never cut: people copy from them."""
+    console.print(Text(f"\n{run.workspace_name}, a client of {AGENCY}: who can sign in", style="bold"), soft_wrap=True)
     for person in (memory.owner, *run.people.values()):
-        table.add_row(person.role, person.name, person.email, person.password)
-    console.print(table)
+        line = Text(f"  {person.role:<13} {person.name:<15} ", style="dim")
+        console.print(line.append(f"{person.email:<29} {person.password}", style="default"), soft_wrap=True)
+    console.print()
     places = {
         "Product": set_up.ports.web_url,
         "API docs": f"{set_up.ports.web_url}/api/v1/docs",

@@ -6,12 +6,14 @@ Redis holds no truth. A bell may be lost, doubled, late or forged: the worker lo
 import json
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final, cast
 
 import structlog
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from rq import Queue as RqQueue
+from rq import worker_registration
 from rq.exceptions import NoSuchJobError
 from rq.job import Job
 from rq.serializers import JSONSerializer
@@ -20,11 +22,12 @@ from saas.platform.agenda.types import Queue
 
 BELL: Final = "work"
 _FLAG_S: Final = 5
+_FAILURE_S: Final = 60
 _MAX_BYTES: Final = 2048
 _FIELDS: Final = frozenset(
     {
         "data", "created_at", "origin", "description", "enqueued_at", "started_at", "ended_at", "last_heartbeat",
-        "timeout", "result_ttl", "failure_ttl", "status", "worker_name", "ttl", "meta", "exc_info",
+        "timeout", "result_ttl", "failure_ttl", "status", "worker_name", "ttl", "exc_info",
         "success_callback_name", "failure_callback_name", "stopped_callback_name", "group_id", "enqueue_at_front",
         "allow_dependency_failures",
     }
@@ -54,7 +57,7 @@ class BellJob(Job):
         """Fetch a job. An id or a hash that RQ cannot read is no job. Raises NoSuchJobError."""
         try:
             found: Job = super().fetch(id, connection=connection, serializer=serializer)
-        except ValueError as error:
+        except (ValueError, ResponseError) as error:  # a bad id; a key that holds something else than a job
             raise NoSuchJobError(str(error)) from None
         return cast("BellJob", found)
 
@@ -66,6 +69,15 @@ class BellJob(Job):
         except Exception as error:  # noqa: BLE001  anything but NoSuchJobError would end the whole worker
             log.warning("bell.refused", error=f"{type(error).__name__}: {error}"[:200])
             raise NoSuchJobError(str(error)) from None
+        # Whatever Redis says: a time limit would be an alarm in the middle of a message.
+        self.timeout, self.result_ttl, self.failure_ttl = -1, 0, _FAILURE_S
+
+
+class BellQueue(RqQueue):
+    """RQ's queue, wherever RQ makes one from its name: it knows bells only, and nothing is ever unpickled."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "job_class": BellJob, "serializer": JSONSerializer})
 
 
 def _refuse_forgery(raw: Mapping[Any, Any]) -> None:
@@ -91,7 +103,18 @@ def _ring_in_worker(queue: str) -> None:
 
 def rq_queue(redis: Redis, queue: Queue) -> RqQueue:
     """Return RQ's queue of the same name."""
-    return RqQueue(queue.value, connection=redis, job_class=BellJob, serializer=JSONSerializer)
+    return BellQueue(queue.value, connection=redis)
+
+
+def forget_bells(redis: Redis, queue: Queue) -> None:
+    """Delete RQ's notes on a queue's bells (taken by workers that died, failed, refused) without reading any.
+
+    A bell among them that was never answered is rung anew by the dispatcher.
+    """
+    names = rq_queue(redis, queue)
+    redis.delete(names.intermediate_queue_key, names.started_job_registry.key, names.failed_job_registry.key)
+    with suppress(ValueError):  # names of workers that are no text: not ours, and left alone
+        worker_registration.clean_worker_registry(names)
 
 
 class Bell:
@@ -105,7 +128,13 @@ class Bell:
         try:
             if self.redis.set(f"bell:{queue.value}", 1, nx=True, ex=_FLAG_S):
                 rq_queue(self.redis, queue).enqueue_call(
-                    BELL, args=(queue.value,), timeout=-1, result_ttl=0, failure_ttl=60, ttl=300, description="-"
+                    BELL,
+                    args=(queue.value,),
+                    timeout=-1,
+                    result_ttl=0,
+                    failure_ttl=_FAILURE_S,
+                    ttl=300,
+                    description="-",
                 )
         except RedisError as error:
             log.warning("bell.unreachable", queue=queue.value, error=str(error))

@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from flask import Flask, current_app, has_app_context
@@ -97,7 +98,8 @@ def initials(name: str) -> str:
 
 
 def register(app: Flask) -> None:
-    """Give templates `asset`, `icon` and `initials`."""
+    """Give templates `asset`, `icon` and `initials`; let browsers keep what an address with a hash leads to."""
+    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = timedelta(days=365)
     app.jinja_env.globals.update(asset=asset, icon=icon, initials=initials)
 
 

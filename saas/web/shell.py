@@ -176,6 +176,7 @@ class Frame:
         if self.actor is None or self.workspace is None:
             return []
         here, may = f"/w/{self.workspace.id}", self.actor.may_somewhere
+        settings = f"{here}/settings/{'members' if may(Action.MEMBER_READ) else 'roles'}"
         groups: list[list[tuple[Action | None, Entry]]] = [
             [
                 (None, Entry("home", gettext("Home"), f"{here}/", "house")),
@@ -192,7 +193,10 @@ class Frame:
             ],
             [
                 (Action.CHANNEL_READ, Entry("channels", gettext("Channels"), f"{here}/settings/channels", "send")),
-                (Action.MEMBER_READ, Entry("members", gettext("Members and settings"), f"{here}/settings/members", "user-check")),
+                (
+                    Action.WORKSPACE_READ,
+                    Entry("members", gettext("Settings"), settings, "settings"),
+                ),
             ],
         ]
         shown = [[entry for action, entry in group if action is None or may(action)] for group in groups]

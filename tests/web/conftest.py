@@ -49,6 +49,7 @@ class Visitor:
     page: Page
     server: str
     faults: list[str]
+    script: bool = True
 
     def open(self, path: str) -> Response:
         found = self.page.goto(f"{self.server}{path}")
@@ -98,7 +99,7 @@ def visit(browser: Browser, server: str, **options: Any) -> Iterator[Visitor]:
     page.on("pageerror", lambda error: faults.append(f"page error: {error}"))
     page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
     try:
-        yield Visitor(page, server, faults)
+        yield Visitor(page, server, faults, script=settings.get("java_script_enabled", True))
     finally:
         context.close()
 

@@ -225,7 +225,8 @@ def kept_withdrawn(session: Session) -> tuple[tuple[int, str, str], ...]:
 
 def ids_by_key(session: Session) -> dict[str, UUID]:
     """Return the contact of each brought address."""
-    return dict(session.execute(_IDS, {"tenant": bound_tenant(session)}).tuples().all())
+    rows = session.execute(_IDS, {"tenant": bound_tenant(session)})
+    return {row.email_key: row.contact_id for row in rows}
 
 
 def _save_consents(

@@ -8,7 +8,10 @@ from http.cookies import SimpleCookie
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
+from saas.kernel.clock import monotonic
+
 _TIMEOUT_S: Final = 60.0
+_IDLE_S: Final = 10.0
 _UNSAFE: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _PREFIX: Final = "/api/v1"
 
@@ -56,6 +59,7 @@ class Api:
         self._key = key
         self._csrf = ""
         self._cookies: dict[str, str] = {}
+        self._used = monotonic()
         where = urlsplit(self.base_url)
         self._connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=_TIMEOUT_S)
 
@@ -125,15 +129,12 @@ class Api:
         self, method: str, path: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
         """Call any path of the server with just these headers, and follow nothing."""
+        if monotonic() - self._used > _IDLE_S:
+            self._connection.close()  # the server may be about to do so; the next request opens a fresh one
         try:
             return self._exchange(method, path, body, headers or {})
-        except (http.client.RemoteDisconnected, ConnectionError):
-            # The server closes connections that were idle for long; nothing of this request was answered yet, and
-            # only requests that change nothing are sent again.
-            self._connection.close()
-            if method in _UNSAFE and "Idempotency-Key" not in (headers or {}):
-                raise
-            return self._exchange(method, path, body, headers or {})
+        finally:
+            self._used = monotonic()
 
     def close(self) -> None:
         """Close the connection."""

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from saas.cli.demo.client import Api
 from saas.cli.demo.memory import AGENCY, Run, invited
 from saas.cli.demo.screen import agree, insist
-from saas.cli.demo.world import PATIENCE_S, TIME_ZONE, World
+from saas.cli.demo.world import TIME_ZONE, World
 
 _NAME: Final = "Northwind Outdoor"
 _PROJECT: Final = "Season launches"
@@ -52,7 +52,7 @@ def open_channels(world: World) -> None:
         before = max((mail.id for mail in world.inbox.messages(to=to)), default=0)
         tried = admin.post(f"/channels/{made['channel_id']}/test", {"to": to}, expect=200)
         insist(f"The test message was not accepted: {tried['text']}", holds=tried["accepted"] is True)
-        mail = world.inbox.wait_for(to=to, timeout_s=30, after=before)
+        mail = world.mail_to(to, after=before)
         agree("The sender of the test message", found=mail.mail_from, expected=from_address)
         world.screen.tick(f"“{name}” ({purpose}) as {from_address}; the test message is in the inbox")
 
@@ -71,7 +71,7 @@ def _invite(world: World, owner: Api) -> None:
     answered = owner.post("/invitations", {"invitations": lines}, expect=201)["data"]
     insist(f"Not everybody was invited: {answered}", holds=all(line["invitation_id"] for line in answered))
     for role, person in people.items():
-        mail = world.inbox.wait_for(to=person.email, after=world.first_mail, timeout_s=PATIENCE_S)
+        mail = world.mail_to(person.email, after=world.first_mail)
         token = _token(world, world.inbox.message(mail.id).text or "")
         guest = world.api()
         accepted = {"token": token, "name": person.name, "password": person.password}

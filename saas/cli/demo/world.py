@@ -93,6 +93,10 @@ class World:
                 raise Wrong(f"{what}: nothing for {timeout_s:g} s. The logs are in {self.processes.logs}.")
             time.sleep(_LOOK_S)
 
+    def mail_to(self, address: str, *, after: int) -> Summary:
+        """Return the first message to an address after this number, as soon as there is one. Raises Wrong."""
+        return self.until(f"A message to {address}", lambda: next(self.inbox.messages(to=address, after=after), None))
+
     def mails_of(self, campaign_id: str, *, after: int | None = None) -> list[Summary]:
         """Return the campaign's messages in the inbox, over all of its pages."""
         start = self.first_mail if after is None else after

@@ -33,8 +33,9 @@ _CLAIM: Final = sa.text(
           AND a.revision_no = r.revision_no AND a.decision = 'approve' AND a.content_hash = r.content_hash)
     ), picked AS MATERIALIZED (
         SELECT k.no FROM chunk k JOIN good ON k.tenant_id = :tenant AND k.run_id = good.run_id
-        WHERE k.state = 'pending' AND k.not_before <= :now ORDER BY k.not_before, k.no LIMIT 1
-        FOR UPDATE OF k SKIP LOCKED
+        WHERE k.state = 'pending' AND k.not_before <= :now
+          AND EXISTS (SELECT FROM sender s WHERE s.owner = :owner) -- who was buried may not claim: nobody would look
+        ORDER BY k.not_before, k.no LIMIT 1 FOR UPDATE OF k SKIP LOCKED
     ), taken AS (
         UPDATE chunk k SET state = 'claimed', owner = :owner, token = nextval('chunk_token_seq') FROM picked
         WHERE k.tenant_id = :tenant AND k.run_id = :run AND k.no = picked.no RETURNING k.no, k.token, k.entry_ids

@@ -1,15 +1,17 @@
 """A sender process: takes chunks, makes messages, hands them over, settles (ledger.md)."""
 
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from hashlib import blake2b
 from typing import Final
 from uuid import UUID
 
 import structlog
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from saas.campaigns.rules.document import Damaged
 from saas.channels.models import ChannelConfiguration
@@ -28,15 +30,17 @@ from saas.platform.agenda.types import Picked, Piece
 from saas.platform.db import tenant_session
 from saas.platform.secrets.service import Vault
 from saas.platform.settings import Settings
+from saas.sending.rules import given_back
 from saas.sending.service.claim import claim
 from saas.sending.service.compiled import Compiled, Compiler
 from saas.sending.service.doors import close_door, run_of, why_shut
 from saas.sending.service.owner import Owner
 from saas.sending.service.settle import NotOurs, settle
 from saas.sending.service.watch import ChunkWatch
-from saas.sending.types import Claimed, Person
+from saas.sending.types import Claimed, Ending, Person
 
 _KEPT_ADAPTERS: Final = 20
+_AGAIN_S: Final = 0.2
 
 log = structlog.get_logger()
 
@@ -53,10 +57,15 @@ class SenderProcess:
     leaving: Callable[[], bool]
     compiler: Compiler
     adapters: dict[tuple[UUID, UUID, int], Adapter]
+    unsure: tuple[Claimed, Compiled] | None = None
 
     def visit(self, picked: Picked) -> Piece:
         """Claim the next chunk of a run in the transaction that picked its row; send it after the commit."""
         session, now = picked.session, picked.now
+        if not self.owner.alive():
+            return Piece(units=0, again_at=now + timedelta(seconds=1))  # fenced: this process is about to end
+        if self.unsure is not None:
+            return Piece(units=0, again_at=now, then=partial(self._give_back, *self.unsure))
         run = run_of(session, UUID(picked.subject))
         if run is None:
             return Piece(units=0)
@@ -76,10 +85,12 @@ class SenderProcess:
         )
         if claimed is None:
             return close_door(session, run, why_shut(session, run), now)
+        self.unsure = (claimed, compiled)  # until we hear that it was committed
         return Piece(units=claimed.size, again_at=now, then=partial(self.deliver, claimed, compiled))
 
     def deliver(self, claimed: Claimed, compiled: Compiled) -> None:
         """Hand a claimed chunk over and settle it."""
+        self.unsure = None
         watch = ChunkWatch(claimed, owner=self.owner, leaving=self.leaving)
         try:
             if claimed.people:
@@ -90,27 +101,46 @@ class SenderProcess:
             log.warning("sending.unavailable", run=str(claimed.run_id), error=error.detail)
         except Exception:
             log.exception("sending.broken", run=str(claimed.run_id), chunk=claimed.chunk_no)
-        if not self.owner.alive():
-            return  # fenced: the chunk stays claimed, and whoever proves that we are gone settles it
-        self._settle(claimed, compiled, watch)
+        self._settle(claimed, compiled, watch.endings(_chance))
 
-    def _settle(self, claimed: Claimed, compiled: Compiled, watch: ChunkWatch) -> None:
-        with tenant_session(self.owner.engine, claimed.tenant_id) as session:
+    def _give_back(self, claimed: Claimed, compiled: Compiled) -> None:
+        """Give back a chunk whose claim was sent to the database and never answered: nobody of it was offered."""
+        self._settle(claimed, compiled, [given_back(person.entry_id) for person in claimed.people])
+        self.unsure = None
+
+    def _settle(self, claimed: Claimed, compiled: Compiled, endings: list[Ending]) -> None:
+        """Settle, again and again while the database is away. Nobody else can, as long as this process lives.
+
+        Once it is fenced the chunk stays claimed, and whoever proves that we are gone settles it.
+        """
+        while self.owner.alive():
             try:
-                settle(
-                    session,
-                    run_id=claimed.run_id,
-                    step_no=claimed.step_no,
-                    chunk_no=claimed.chunk_no,
-                    token=claimed.token,
-                    purpose=compiled.document.purpose,
-                    tries_for_s=compiled.tries_for_s,
-                    endings=watch.endings(_chance),
-                    now=self.clock.now(),
-                )
-                session.commit()
+                self._settle_once(claimed, compiled, endings)
             except NotOurs:
-                log.exception("sending.not_ours", run=str(claimed.run_id), chunk=claimed.chunk_no)
+                log.warning("sending.not_ours", run=str(claimed.run_id), chunk=claimed.chunk_no)
+            except (OperationalError, InterfaceError) as error:
+                log.warning("sending.settle_again", run=str(claimed.run_id), error=str(error.orig))
+                time.sleep(_AGAIN_S)
+                continue
+            except Exception:
+                self.owner.give_up()
+                raise
+            return
+
+    def _settle_once(self, claimed: Claimed, compiled: Compiled, endings: list[Ending]) -> None:
+        with tenant_session(self.owner.engine, claimed.tenant_id) as session:
+            settle(
+                session,
+                run_id=claimed.run_id,
+                step_no=claimed.step_no,
+                chunk_no=claimed.chunk_no,
+                token=claimed.token,
+                purpose=compiled.document.purpose,
+                tries_for_s=compiled.tries_for_s,
+                endings=endings,
+                now=self.clock.now(),
+            )
+            session.commit()
 
     def _messages(self, claimed: Claimed, compiled: Compiled, watch: ChunkWatch) -> Iterator[Outgoing]:
         """Yield the messages one by one; a person who opted out meanwhile, or whose message fails, is passed over."""

@@ -73,13 +73,22 @@ def close_door(session: Session, run: Run, drifted: str | None, now: datetime) -
     if state is CampaignState.ACTIVE and drifted is not None:
         facts = {"part": drifted, "revision": run.revision_no}
         hold(session, campaign=campaign, reason=HELD[drifted], now=now, facts=facts)
-        return Piece(units=0)
+        return _while_claimed(session, run, now)
     if state is CampaignState.ACTIVE:
         return _wait_or_finish(session, campaign, run, now)
     if state in {CampaignState.STOPPED, CampaignState.ARCHIVED}:
         # A call that was accepted while the stop was committed may have left people behind.
         session.execute(CANCEL_PENDING, {"tenant": run.tenant_id, "runs": [run.run_id]})
-    return Piece(units=0)  # paused, held, stopping: whoever lets it go on arms the agenda again
+    return _while_claimed(session, run, now)
+
+
+def _while_claimed(session: Session, run: Run, now: datetime) -> Piece:
+    """Paused, held, stopping: whoever lets it go on arms the agenda again.
+
+    As long as a chunk is claimed the row stays: by it, recovery finds the runs of a sender that died.
+    """
+    chunks = session.execute(_CHUNKS, {"tenant": run.tenant_id, "run": run.run_id}).one()
+    return Piece(units=0, again_at=now + timedelta(seconds=_AGAIN_S) if chunks.claimed else None)
 
 
 def _wait_or_finish(session: Session, campaign: Campaign, run: Run, now: datetime) -> Piece:

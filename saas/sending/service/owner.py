@@ -2,7 +2,8 @@
 
 Every database connection of a sender holds a shared advisory lock on its owner id, so that nobody can take its chunks
 while one of its statements may still commit. Each second it beats; when no beat succeeded for five seconds it fences
-itself: it stops between two messages, leaves its chunk claimed, and ends.
+itself: it stops between two messages, leaves its chunk claimed, and ends. A process that was suspended, or whose row
+was taken from the register, has missed its beats for good: it does not come back to life by a late one.
 """
 
 import select
@@ -27,6 +28,11 @@ from saas.sending.models import Sender
 from saas.sending.types import BEAT_S, FENCE_S
 
 _BEAT: Final = "UPDATE sender SET beat_at = %s WHERE owner = %s"
+# A network that swallows everything must not keep the heart waiting for longer than the fence.
+_LINE: Final[dict[str, Any]] = {
+    "connect_timeout": 3, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
+    "tcp_user_timeout": FENCE_S * 1000,
+}  # fmt: skip
 
 log = structlog.get_logger()
 
@@ -45,6 +51,7 @@ class Owner:
         self._clock = clock
         self._queue = queue
         self._alive_until = monotonic() + FENCE_S
+        self._fenced = False
         self._flagged: set[str] = set()
         self._ending = threading.Event()
         self._heart: threading.Thread | None = None
@@ -60,12 +67,15 @@ class Owner:
                 Sender(owner=self.id, host=socket.gethostname(), queue=self._queue.value, started_at=now, beat_at=now)
             )
             session.commit()
+        self._alive_until = monotonic() + FENCE_S
         self._heart = threading.Thread(target=self._live, args=(on_fence,), name="sender-heart", daemon=True)
         self._heart.start()
 
     def end(self) -> None:
-        """Leave the register; called when nothing is claimed any more."""
+        """Leave the register; not when fenced: a chunk may be claimed, and whoever proves us gone needs the row."""
         self.stop_beating()
+        if not self.alive():
+            return
         with Session(self.engine) as session:
             session.execute(sa.delete(Sender).where(Sender.owner == self.id))
             session.commit()
@@ -77,8 +87,14 @@ class Owner:
             self._heart.join(timeout=2 * BEAT_S)
 
     def alive(self) -> bool:
-        """Say whether the last good beat is recent enough to go on sending."""
-        return monotonic() < self._alive_until
+        """Say whether the last good beat is recent enough to go on sending. Once it was not, it never is again."""
+        if monotonic() >= self._alive_until:
+            self._fenced = True
+        return not self._fenced
+
+    def give_up(self) -> None:
+        """Fence this process: it holds a chunk that it cannot settle, so somebody else must prove it dead."""
+        self._fenced = True
 
     def take_flag(self, campaign_id: UUID) -> bool:
         """Say whether a campaign was stopped, paused or held since the last question."""
@@ -95,25 +111,28 @@ class Owner:
         connection.autocommit = before
 
     def _live(self, on_fence: Callable[[], None]) -> None:
-        while not self._ending.is_set():
+        while self.alive() and not self._ending.is_set():
             try:
                 self._beat_and_listen()
             except (psycopg.Error, OSError) as error:
                 log.warning("sender.heart", error=str(error))
                 self._ending.wait(0.5)
-            if not self.alive() and not self._ending.is_set():
-                on_fence()
-                return
+        if not self._ending.is_set():
+            on_fence()
 
     def _beat_and_listen(self) -> None:
         url = psycopg_url(self.engine.url.render_as_string(hide_password=False))
-        with psycopg.connect(url, autocommit=True, connect_timeout=3) as heart:
+        with psycopg.connect(url, autocommit=True, **_LINE) as heart:
             heart.execute("SELECT pg_advisory_lock_shared(%s)", (lock_key(self.id),))
             heart.execute(f"LISTEN {CHANNEL}")
-            while not self._ending.is_set():
+            while self.alive() and not self._ending.is_set():
                 started = monotonic()
-                heart.execute(_BEAT, (self._clock.now(), self.id))
-                self._alive_until = started + FENCE_S
+                if not heart.execute(_BEAT, (self._clock.now(), self.id)).rowcount:
+                    log.error("sender.buried", owner=str(self.id))
+                    self.give_up()
+                    return
+                if self.alive():
+                    self._alive_until = started + FENCE_S
                 self._hear(heart, until=started + BEAT_S)
 
     def _hear(self, heart: psycopg.Connection[Any], *, until: float) -> None:

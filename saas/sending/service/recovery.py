@@ -37,7 +37,16 @@ def recover_dead_senders(engine: sa.Engine, now: datetime) -> int:
         silent = session.scalars(
             sa.select(Sender.owner).where(Sender.beat_at < now - timedelta(seconds=RECOVER_AFTER_S))
         ).all()
-    return sum(_bury(engine, owner, now) for owner in silent)
+    return sum(_buried(engine, owner, now) for owner in silent)
+
+
+def _buried(engine: sa.Engine, owner: UUID, now: datetime) -> bool:
+    try:
+        return _bury(engine, owner, now)
+    except Exception:
+        # One that cannot be buried must not keep the others waiting.
+        log.exception("sender.not_buried", owner=str(owner))
+        return False
 
 
 def _bury(engine: sa.Engine, owner: UUID, now: datetime) -> bool:

@@ -1,6 +1,7 @@
 """Between two messages: may this one still go? (ledger.md, stop, pause, unsubscribe)."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -16,6 +17,8 @@ from saas.sending.service.owner import Owner
 from saas.sending.types import Claimed, Ending
 
 LOOK_EVERY_S: Final = 0.5
+# A refusal bears the time at which its request began; it may have been committed after a claim that is later than that.
+_COMMIT_WITHIN: Final = timedelta(seconds=60)
 
 _LOOK: Final = sa.text("SELECT state FROM campaign WHERE tenant_id = :tenant AND campaign_id = :campaign")
 _OPTED_OUT: Final = sa.text(
@@ -101,7 +104,7 @@ class ChunkWatch:
                     _OPTED_OUT,
                     {
                         "tenant": self._claimed.tenant_id,
-                        "since": self._claimed.claimed_at,
+                        "since": self._claimed.claimed_at - _COMMIT_WITHIN,
                         "marketing": self._claimed.marketing,
                         "topic": self._claimed.topic,
                         "people": [person.contact_id for person in self._claimed.people],

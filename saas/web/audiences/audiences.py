@@ -32,10 +32,11 @@ _FIELDS: Final = ("name", "list_id", "visibility", "join")
 
 @dataclass(slots=True)
 class _Draft:
-    """An audience as it stands in the form. Without `rows` its rule is kept: the form cannot show it."""
+    """An audience as it stands in the form. Without `rows` its rule stays as it is, `kept`: the form cannot show it."""
 
     values: dict[str, Any]
     rows: list[Row] | None
+    kept: object = None
     errors: dict[str, str] = field(default_factory=dict)
     row_errors: dict[int, str] = field(default_factory=dict)
     count: Counted | None = None
@@ -99,7 +100,7 @@ def detail(context: Context, audience_id: str) -> Response:
 def change(context: Context, audience_id: str) -> Response:
     """Change the rows, count, or save the audience: what the pressed button says."""
     row = audiences.audience_in(context.session, _id(audience_id), actor=context.actor)
-    draft = _typed(context)
+    draft = _typed(context, kept=row.rule)
     draft.values["version"] = request.form.get("version", "")
     if not _worked(context, draft):
         saved = _saved(context, row.audience_id, draft)
@@ -143,13 +144,13 @@ def _zone() -> ZoneInfo:
     return ZoneInfo(frame().zone)
 
 
-def _typed(context: Context) -> _Draft:
+def _typed(context: Context, *, kept: object = None) -> _Draft:
     """Read the form. Its rows get operators that fit what they ask about."""
     values: dict[str, Any] = forms.typed(*_FIELDS)
     if values["join"] not in {rule_form.ALL, rule_form.ANY}:
         values["join"] = rule_form.ALL
-    if "kept" in request.form:
-        return _Draft(values, None)
+    if kept is not None and "kept" in request.form:
+        return _Draft(values, None, kept)
     kinds = _kinds(context)
     return _Draft(values, [rule_form.settled(row, kinds) for row in rule_form.rows_of_form(request.form)])
 
@@ -161,7 +162,7 @@ def _of(context: Context, row: Audience) -> _Draft:
     }  # fmt: skip
     found = rule_form.form_of(row.rule, kinds=_kinds(context), zone=_zone())
     if found is None:
-        return _Draft(values, None)
+        return _Draft(values, None, row.rule)
     values["join"] = found[0]
     return _Draft(values, found[1] or [Row()])
 
@@ -199,7 +200,9 @@ def _count(context: Context, draft: _Draft) -> None:
 
 
 def _rule(context: Context, draft: _Draft) -> object:
-    return rule_form.rule_of(draft.rows or [], join=draft.values["join"], kinds=_kinds(context), zone=_zone())
+    if draft.rows is None:
+        return draft.kept
+    return rule_form.rule_of(draft.rows, join=draft.values["join"], kinds=_kinds(context), zone=_zone())
 
 
 def _saved(context: Context, audience_id: UUID | None, draft: _Draft) -> Audience | None:
@@ -260,7 +263,7 @@ def _sentence(context: Context, rule: object, known: dict[str, Known]) -> str | 
 def _builder(context: Context, row: Audience | None, draft: _Draft) -> Response:
     actor, known = context.actor, known_attributes(context.session)
     may_write = row is None or actor.may(Action.AUDIENCE_WRITE, row.project_id)
-    rule = row.rule if draft.rows is None and row is not None else _rule(context, draft)
+    rule = _rule(context, draft)
     return page(
         "audiences/audience.html",
         context,

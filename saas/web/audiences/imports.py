@@ -40,7 +40,7 @@ def index(context: Context) -> Response:
     names = choices.list_names(context, {row.list_id for row in found.rows})
     rows = [
         {
-            "file_name": row.file_name,
+            "file_name": _name(row),
             "list": names.get(row.list_id, ""),
             "state": row.state,
             "counts": row.counts,
@@ -185,9 +185,18 @@ def _detail(context: Context, row: Import, template: str) -> Response:
 
 
 def _shown(row: Import) -> dict[str, Any]:
-    names = ("file_name", "state", "failure", "size_bytes", "done_bytes", "created_at", "started_at", "finished_at")
+    names = ("state", "failure", "size_bytes", "done_bytes", "created_at", "started_at", "finished_at")
     counts = {**service.NOTHING_YET, **row.counts}
-    return {"id": show("imp", row.import_id), "counts": counts, **{name: getattr(row, name) for name in names}}
+    return {
+        "id": show("imp", row.import_id),
+        "file_name": _name(row),
+        "counts": counts,
+        **{name: getattr(row, name) for name in names},
+    }
+
+
+def _name(row: Import) -> str:
+    return row.file_name or str(gettext("File without a name"))
 
 
 def _lines(counts: dict[str, Any]) -> list[tuple[str, str, int, str]]:

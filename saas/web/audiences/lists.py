@@ -194,7 +194,7 @@ def _imports(context: Context, list_id: UUID) -> list[dict[str, Any]]:
     found = imports.imports(context.session, actor=context.actor, page=PageRequest(_SHOWN_IMPORTS), list_id=list_id)
     return [
         {
-            "file_name": row.file_name,
+            "file_name": row.file_name or gettext("File without a name"),
             "state": row.state,
             "created_at": row.created_at,
             "href": url_for("web_audiences.import_detail", import_id=show("imp", row.import_id)),

@@ -12,6 +12,7 @@ from saas.audiences.types import Visibility
 from saas.audit.queries import entries_about
 from saas.campaigns import queries
 from saas.campaigns.models import Revision
+from saas.campaigns.rules.draft import missing
 from saas.campaigns.schemas import CampaignPatch, DraftIn
 from saas.campaigns.service import approval, submission
 from saas.campaigns.service import draft as drafts
@@ -22,7 +23,7 @@ from saas.channels.types import Purpose
 from saas.content.current import renderer
 from saas.http.shell import endpoint
 from saas.http.types import Context, Scope
-from saas.kernel.errors import Conflict, Stale
+from saas.kernel.errors import Conflict, Fault, Stale
 from saas.kernel.ids import show
 from saas.kernel.paging import MAX_LIMIT, PageRequest
 from saas.permissions.types import Action
@@ -181,14 +182,6 @@ def _form(
     status: int,
     conflict: str = "",
 ) -> Response:
-    checks = submission.checks(
-        context.session,
-        campaign=found.campaign,
-        row=found.revision,
-        renderer=renderer(),
-        actor=context.actor,
-        now=context.now,
-    )
     return page(
         "campaigns/edit.html",
         context,
@@ -202,7 +195,7 @@ def _form(
         values=values,
         errors=errors,
         conflict=conflict,
-        checks=[(draft_form.FIELDS.get(fault.pointer) or _field(fault.pointer), fault.message) for fault in checks],
+        checks=[(_field(fault.pointer), fault.message) for fault in _checks(context, found)],
         audiences=_audiences(context),
         channels=[
             (show("chn", row.channel_id), f"{row.name} · {row.from_name} <{row.from_address}>")
@@ -211,6 +204,23 @@ def _form(
         zones=zones(),
         comments=[d for d in _decisions(context, found) if d[1].comment],
     )
+
+
+def _checks(context: Context, found: Found) -> list[Fault]:
+    """Return what still stops a submission; of an empty draft, what the form's one message lacks."""
+    row = found.revision
+    if row.draft.get("steps"):
+        session, campaign = context.session, found.campaign
+        return submission.checks(
+            session, campaign=campaign, row=row, renderer=renderer(), actor=context.actor, now=context.now
+        )
+    kind, marketing = CampaignKind(found.campaign.kind), found.campaign.purpose == Purpose.MARKETING
+    draft = draft_form.draft_of(draft_form.shown(row.draft), row.draft)
+    return [
+        *missing(draft, kind=kind, marketing=marketing, now=context.now),
+        Fault("/steps/0/content/subject", str(gettext("A message needs a subject."))),
+        Fault("/steps/0/content/html", str(gettext("A message needs content."))),
+    ]
 
 
 def _field(pointer: str) -> str:

@@ -13,7 +13,7 @@ from saas.campaigns.rules.document import Damaged
 from saas.campaigns.schemas import DecisionIn
 from saas.campaigns.service import approval
 from saas.campaigns.service import review as reviews
-from saas.campaigns.types import RevisionMove, RevisionState
+from saas.campaigns.types import RevisionState
 from saas.channels import queries as channels
 from saas.channels.rules import fingerprint_of
 from saas.content.current import renderer
@@ -179,12 +179,12 @@ def _show(context: Context, found: Found, row: Revision, typed: dict[str, str], 
         asked_by=names[row.submitted_by].name if row.submitted_by else "",
         editors=sorted(writer.name for writer in writers.values()),
         own=context.actor.account_id in editors,
+        sources={step.step_no: step.content["subject"] for step in reviews.document_of(row).steps},
         fingerprint=view.fingerprint(row.content_hash),
         checks=_checks(context, row, shown),
         reason_word=view.reason_word,
         lead=view.lead(context.settings.publish_lead_s),
         activity=view.activity(context.session, found.campaign, limit=6),
-        signing=RevisionMove.APPROVE.value,
         waits=row.state == RevisionState.IN_REVIEW,
         typed=typed,
         error=error,
