@@ -14,6 +14,8 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from saas.accounts.login import login
 from saas.app import blueprints, schema
 from saas.app.gate import DatabaseGate
+from saas.audiences.service.audiences import keep_while
+from saas.campaigns.queries import uses_audience
 from saas.content.current import KEY as RENDERER
 from saas.content.jail.renderer import Renderer
 from saas.http import headers, limits, openapi, problem
@@ -41,6 +43,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None) -> Flask:
         vault=Vault(settings.master_key),
     )
     app.extensions[RENDERER] = Renderer()
+    keep_while(uses_audience)
     db.init_app(app)
     Migrate(app, db, directory="migrations")
     Babel(app)

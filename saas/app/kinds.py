@@ -19,7 +19,7 @@ from saas.tenants.jobs import handlers as tenant_handlers
 def kinds_for(queue: Queue, *, shell: Shell, engine: sa.Engine, sender: SenderProcess | None) -> Kinds:
     """Return the handlers of one queue's workers; only senders can send."""
     handlers: dict[Work, Handler] = {
-        IMPORT_FILE: import_handler(engine, shell.vault, shell.clock),
+        IMPORT_FILE: import_handler(engine, shell.vault, shell.clock, at_once=shell.settings.imports_at_once),
         START_CAMPAIGN: start_campaign,
         SETTLE_STOP: stop,
         **tenant_handlers(shell.settings),

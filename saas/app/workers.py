@@ -52,6 +52,7 @@ ORPHAN: Final = 71
 _TICK_S: Final = 1.0
 _WITHOUT_REDIS_S: Final = 5.0
 _LISTEN_S: Final = 4
+_GRACE_S: Final = 15.0
 _RECOVER_EVERY_S: Final = 5.0
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -251,9 +252,16 @@ class ResidentWorker(_AgendaWorker, SimpleWorker):
             compiler=Compiler(),
             adapters={},
         )
-        owner.start(on_fence=_fence)
+        owner.start(on_fence=self.fence)
         kinds = kinds_for(_Setting.queue, shell=shell, engine=db.engine, sender=self.sender)
         return Doer(db.engine, kinds, shell.clock, shell.bell.ring, leaving)
+
+    def fence(self) -> None:
+        """End this process; called by its heart. It gets a moment to settle what it knows, if it still can."""
+        log.error("sender.fenced", why="no beat for too long")
+        self.leaving = True
+        time.sleep(_GRACE_S)
+        os._exit(FENCED)
 
     def close(self) -> None:
         """Close connections and leave the register."""
@@ -330,11 +338,6 @@ def _die_with(parent: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(ORPHAN)
-
-
-def _fence() -> None:
-    log.error("sender.fenced", why="no beat for too long; the chunk stays claimed until we are proven gone")
-    os._exit(FENCED)
 
 
 def _shell(app: Flask) -> Shell:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from saas.campaigns.models import Approval, Campaign, Revision, RevisionEditor
 from saas.campaigns.types import CampaignState, Decision, RevisionState
 from saas.kernel.errors import NotFound
+from saas.kernel.ids import show
 from saas.kernel.paging import Page, PageRequest, cut
 from saas.permissions.types import Action, Actor
 from saas.platform.db import bound_tenant
@@ -191,24 +192,20 @@ def waiting_for_decision(session: Session, *, actor: Actor) -> int:
     )
 
 
-def uses_of_audience(session: Session, public_id: str) -> int:
-    """Return how many campaigns that are not final name an audience in their newest revision."""
+def uses_audience(session: Session, audience_id: UUID) -> bool:
+    """Say whether a campaign that is not final names an audience in one of its revisions (R16)."""
     final = [s.value for s in (CampaignState.STOPPED, CampaignState.COMPLETED, CampaignState.ARCHIVED)]
-    return (
-        session.scalar(
-            sa.select(sa.func.count(sa.distinct(Campaign.campaign_id)))
-            .join(
-                Revision,
-                sa.and_(Revision.tenant_id == Campaign.tenant_id, Revision.campaign_id == Campaign.campaign_id),
-            )
-            .where(
-                Campaign.tenant_id == bound_tenant(session),
-                Campaign.state.not_in(final),
-                Revision.draft["audience"]["audience_id"].astext == public_id,
-            )
+    same = sa.and_(Revision.tenant_id == Campaign.tenant_id, Revision.campaign_id == Campaign.campaign_id)
+    found = (
+        sa.select(Campaign.campaign_id)
+        .join(Revision, same)
+        .where(
+            Campaign.tenant_id == bound_tenant(session),
+            Campaign.state.not_in(final),
+            Revision.draft["audience"]["audience_id"].astext == show("aud", audience_id),
         )
-        or 0
     )
+    return session.scalar(found.limit(1)) is not None
 
 
 def _visible(session: Session, actor: Actor, action: Action = Action.CAMPAIGN_READ) -> sa.Select[Campaign]:

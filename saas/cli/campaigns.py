@@ -8,7 +8,7 @@ from uuid import UUID
 
 import click
 import sqlalchemy as sa
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from saas.campaigns import queries
@@ -26,6 +26,7 @@ from saas.tenants.models import Tenant
 from saas.tenants.queries import workspaces
 
 _PAGE: Final = 200
+_ID_WIDTH: Final = 30  # people copy ids: they are never cut
 _PARTS: Final = ("planned", "accepted", "skipped", "failed", "cancelled", "uncertain", "open")
 
 
@@ -39,7 +40,9 @@ def campaigns() -> None:
 @click.option("--state", type=click.Choice([state.value for state in CampaignState]), help="Only those in this state.")
 def list_campaigns(workspace: str, state: str | None) -> None:
     """List a workspace's campaigns, newest first."""
-    table = Table("Campaign", "Name", "Kind", "State", "Revision", "Planned (UTC)")
+    table = Table(
+        Column("Campaign", no_wrap=True, min_width=_ID_WIDTH), "Name", "Kind", "State", "Revision", "Starts (UTC)"
+    )
     with transaction() as work:
         actor = _enter(work, _workspace(work, workspace))
         for row, newest in _all(work, actor, CampaignState(state) if state else None):

@@ -71,7 +71,7 @@ def _tell(set_up: Stage, memory: Memory, run: Run) -> None:
     console.print()
     places = {
         "Product": set_up.ports.web_url,
-        "API docs": f"{set_up.ports.web_url}/api/v1/docs",
+        "API docs": f"{set_up.ports.web_url}/developers/api",
         "Inbox": set_up.ports.inbox_url,
         "SMTP": f"127.0.0.1:{set_up.ports.smtp} (no sign-in, no TLS)",
         "Logs": str(set_up.processes.logs),

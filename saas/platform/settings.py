@@ -87,6 +87,7 @@ class Settings:
     sign_in_limit_per_minute: int = _var("SIGN_IN_LIMIT_PER_MINUTE", _whole, 30)
     password_cost: int = _var("PASSWORD_COST", _whole, 3)
     db_pool_size: int = _var("DB_POOL_SIZE", _whole, 8)
+    imports_at_once: int = _var("IMPORTS_AT_ONCE", _whole, 1)
     import_max_bytes: int = _var("IMPORT_MAX_BYTES", _whole, 256 * 1024 * 1024)
     log_level: str = _var("LOG_LEVEL", _text, "INFO")
     log_json: bool = _var("LOG_JSON", _yes, default=False)

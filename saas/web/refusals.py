@@ -1,12 +1,28 @@
-"""A service's refusal as messages of a form."""
+"""What a form's schema and a service refuse, as messages beside the fields that say what to enter."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
+
+from flask_babel import gettext
+from marshmallow import Schema
 
 from saas.kernel.errors import DomainError, Forbidden, NotFound
 from saas.web import forms
 
 _NAME_TAKEN: Final = "name_taken"
+_NO_INTEGER: Final = "Not a valid integer."  # marshmallow's own words
+
+
+def load(schema: Schema, values: Mapping[str, Any], *, fields: Mapping[str, str] | None = None) -> forms.Loaded:
+    """Read a form through a schema of the API; of an empty field it is only said that it is empty."""
+    loaded = forms.load(schema, values, fields=fields)
+    return forms.Loaded(loaded.body, {name: _plain(text, values.get(name)) for name, text in loaded.errors.items()})
+
+
+def _plain(text: str, value: object) -> str:
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return str(gettext("Fill this in."))
+    return str(gettext("Write a whole number.")) if text == _NO_INTEGER else text
 
 
 def beside(error: DomainError, *, fields: Mapping[str, str] | None = None) -> dict[str, str]:

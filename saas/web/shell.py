@@ -141,7 +141,7 @@ class Frame:
         if self.row is None:
             return None
         text = words.when(self.moment, self.zone, now=self.moment)
-        return Present(self.moment.isoformat(timespec="seconds"), text, words.city(self.zone))
+        return Present(self.moment.isoformat(timespec="minutes"), text, words.city(self.zone))
 
     @cached_property
     def agency(self) -> str:

@@ -34,7 +34,7 @@ def new_audience(client: Client, place: Place, list_id: str, **changes: Any) -> 
 def do_imports(world: World) -> None:
     """Do all imports that wait, as the maintenance worker does them."""
     clock = SystemClock()
-    kinds = Kinds({IMPORT_FILE: import_handler(world.engine, Vault(b"k" * 32), clock)})
+    kinds = Kinds({IMPORT_FILE: import_handler(world.engine, Vault(b"k" * 32), clock, at_once=8)})
     doer = Doer(world.engine, kinds, clock, ring=lambda _queue: None, leaving=lambda: False)
     while work_once(doer, IMPORT_FILE.queue):
         pass

@@ -89,7 +89,11 @@ def test_r13_approving_publishes_and_schedules(world, review, approver):
     assert (found["state"], found["content_hash"]) == ("published", review.hash)
     assert found["effective_at"] == found["planned_at"]
     (decision,) = found["decisions"]
-    assert (decision["decision"], decision["content_hash"], decision["comment"]) == ("approve", review.hash, "Looks right.")
+    assert (decision["decision"], decision["content_hash"], decision["comment"]) == (
+        "approve",
+        review.hash,
+        "Looks right.",
+    )
     assert decision["name"] == "Approver North"
     assert review.state() == ("scheduled", "published")
     assert found["allowed_moves"] == ["revoke"]
@@ -266,7 +270,12 @@ def test_approving_twice(world, review, approver, admin):
 
 def test_approving_after_a_withdrawal(world, review, approver, manager):
     withdrawn = manager.post(f"{review.url}/withdraw").get_json()
-    assert (withdrawn["state"], withdrawn["content_hash"], withdrawn["document"], withdrawn["planned_at"]) == ("editing", None, None, None)
+    assert (withdrawn["state"], withdrawn["content_hash"], withdrawn["document"], withdrawn["planned_at"]) == (
+        "editing",
+        None,
+        None,
+        None,
+    )
     refused = review.decide(approver, "approve")
     assert codes(refused) == (409, "not_allowed_in_this_state")
     assert refused.get_json()["allowed_transitions"] == ["submit"]
@@ -437,7 +446,8 @@ def test_race_two_saves(world, manager, admin):
     campaign_id = scenes.make_campaign(world, world.a)
     url = f"/campaigns/{campaign_id}/revisions/1"
     answers = together(
-        *(lambda c=c: c.put(url, {"draft": {"topic": t}}, etag='"1"') for c, t in ((manager, "one"), (admin, "two")))
+        lambda: manager.put(url, {"draft": {"topic": "one"}}, etag='"1"'),
+        lambda: admin.put(url, {"draft": {"topic": "two"}}, etag='"1"'),
     )
     assert sorted(a.status_code for a in answers) == [200, 412]
     won = next(a for a in answers if a.status_code == 200).get_json()
@@ -454,7 +464,9 @@ def test_race_submit_against_save(world, review, manager, admin):
     assert submitted.status_code == 200
     assert saved.status_code in {200, 409}
     found = manager.get(review.url).get_json()
-    assert found["document"]["topic"] == found["draft"]["topic"] == ("sales" if saved.status_code == 200 else "newsletter")
+    assert (
+        found["document"]["topic"] == found["draft"]["topic"] == ("sales" if saved.status_code == 200 else "newsletter")
+    )
 
 
 def test_race_two_new_revisions(world, review, approver, manager, admin):
@@ -497,7 +509,10 @@ def _lock_later(worker, tenant, campaign):
 
     time.sleep(0.5)
     try:
-        worker.execute(sa.text("SELECT 1 FROM campaign WHERE tenant_id = :t AND campaign_id = :c FOR UPDATE"), {"t": tenant, "c": campaign})
+        worker.execute(
+            sa.text("SELECT 1 FROM campaign WHERE tenant_id = :t AND campaign_id = :c FOR UPDATE"),
+            {"t": tenant, "c": campaign},
+        )
         time.sleep(0.2)
     except sa.exc.OperationalError:
         pass

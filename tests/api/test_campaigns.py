@@ -109,12 +109,23 @@ def test_d_personas(shared, route):
 
 
 def test_s30_make_read_rename_list(world, manager):
-    body = {"name": " Black week ", "project_id": world.a.prj, "kind": "dated", "purpose": "marketing", "description": "d"}
+    body = {
+        "name": " Black week ",
+        "project_id": world.a.prj,
+        "kind": "dated",
+        "purpose": "marketing",
+        "description": "d",
+    }
     made = manager.post("/campaigns", body)
     assert made.status_code == 201
     found = made.get_json()
     assert made.headers["Location"] == f"/api/v1/campaigns/{found['campaign_id']}"
-    assert (found["name"], found["state"], found["revision"]["no"], found["revision"]["state"]) == ("Black week", "draft", 1, "editing")
+    assert (found["name"], found["state"], found["revision"]["no"], found["revision"]["state"]) == (
+        "Black week",
+        "draft",
+        1,
+        "editing",
+    )
     assert found["allowed_moves"] == ["archive"]
     url = f"/campaigns/{found['campaign_id']}"
     read = manager.get(url)
@@ -164,7 +175,11 @@ def test_a_project_of_another_workspace_is_as_missing_as_an_unknown_one(world, m
         answer = manager.post("/campaigns", body)
         return answer.status_code, answer.get_json()["code"], answer.get_json()["detail"]
 
-    assert made(world.b.prj) == made(show("prj", uuid7())) == (404, "not_found", "There is no such project in this workspace.")
+    assert (
+        made(world.b.prj)
+        == made(show("prj", uuid7()))
+        == (404, "not_found", "There is no such project in this workspace.")
+    )
 
 
 @pytest.fixture
@@ -202,7 +217,9 @@ def test_a_revision_that_does_not_exist(world, manager, campaign_id, no):
     approver = world.client(world.a, Role.APPROVER)
     assert codes(manager.get(url)) == codes(manager.get(f"{url}/review")) == (404, "not_found")
     assert codes(manager.put(url, {"draft": {}}, etag='"1"')) == (404, "not_found")
-    assert codes(manager.post(f"{url}/submit")) == codes(approver.post(f"{url}/approve", DECISION)) == (404, "not_found")
+    assert (
+        codes(manager.post(f"{url}/submit")) == codes(approver.post(f"{url}/approve", DECISION)) == (404, "not_found")
+    )
 
 
 # Drafts
@@ -236,7 +253,11 @@ def test_s43_an_incomplete_draft_is_saved_and_says_what_is_missing(manager, camp
 
 
 def test_a_submission_with_faults_is_refused_with_all_of_them(manager, campaign_id, whole):
-    step = whole["steps"][0] | {"at": None, "channel_id": None, "content": {"subject": "", "html": "<p>{{ contact.x", "text": ""}}
+    step = whole["steps"][0] | {
+        "at": None,
+        "channel_id": None,
+        "content": {"subject": "", "html": "<p>{{ contact.x", "text": ""},
+    }
     saved(manager, campaign_id, whole | {"steps": [step], "audience": None})
     answer = manager.post(f"/campaigns/{campaign_id}/revisions/1/submit")
     assert codes(answer) == (422, "draft_not_ready")
@@ -382,7 +403,9 @@ def test_an_answer_is_never_an_old_one(manager, campaign_id, world):
     url = f"/campaigns/{campaign_id}"
     etag = manager.get(url).headers["ETag"]
     assert manager.post(f"{url}/revisions/1/submit").status_code == 422
-    whole = scenes.dated_draft(scenes.add_people(world, world.a, 1)[0], scenes.add_channel(world, world.a, 25), scenes.soon())
+    whole = scenes.dated_draft(
+        scenes.add_people(world, world.a, 1)[0], scenes.add_channel(world, world.a, 25), scenes.soon()
+    )
     saved(manager, campaign_id, whole)
     assert manager.post(f"{url}/revisions/1/submit").status_code == 200
     again = manager.call("GET", url, headers={"If-None-Match": etag})
@@ -397,7 +420,10 @@ def test_idempotency_a_campaign_is_made_once(world, manager):
     assert first.get_json() == second.get_json() and second.headers["Idempotency-Replayed"] == "true"
     assert second.headers["Location"] == first.headers["Location"]
     assert len(manager.get("/campaigns?q=Once").get_json()["data"]) == 1
-    assert codes(manager.post("/campaigns", body | {"name": "Twice"}, headers={"Idempotency-Key": "c-1"})) == (422, "idempotency_key_reused")
+    assert codes(manager.post("/campaigns", body | {"name": "Twice"}, headers={"Idempotency-Key": "c-1"})) == (
+        422,
+        "idempotency_key_reused",
+    )
 
 
 def test_archived_and_final_campaigns_are_left_alone(world, manager, campaign_id, whole):

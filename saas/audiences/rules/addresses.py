@@ -9,7 +9,7 @@ from email_validator.rfc_constants import CASE_INSENSITIVE_MAILBOX_NAMES
 
 from saas.audiences.types import Unfit
 
-MAX_CHARS: Final = 254
+MAX_OCTETS: Final = 254
 _PLAIN_LOCAL: Final = re.compile(r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*")
 _SPECIAL: Final = frozenset(CASE_INSENSITIVE_MAILBOX_NAMES)
 
@@ -29,10 +29,10 @@ def read_address(text: str) -> Address:
     """
     text = text.strip()
     local, _, domain = text.partition("@")
-    if len(text) <= MAX_CHARS and len(local) <= 64 and _PLAIN_LOCAL.fullmatch(local) and domain.isascii():
+    if len(local) <= 64 and _PLAIN_LOCAL.fullmatch(local) and local.lower() not in _SPECIAL:
         known = _domain(domain)
-        if known and local.lower() not in _SPECIAL:
-            email = f"{local}@{known}"
+        if known is not None and len(local) + 1 + known.octets <= MAX_OCTETS:
+            email = f"{local}@{known.name}"
             return Address(email, email.casefold())
     return _read_slowly(text)
 
@@ -45,11 +45,19 @@ def _read_slowly(text: str) -> Address:
     return Address(email, email.casefold())
 
 
+class _Domain(NamedTuple):
+    """A domain that can be used: as it is shown, and how long its longer form is."""
+
+    name: str
+    octets: int
+
+
 @lru_cache(maxsize=10_000)
-def _domain(text: str) -> str | None:
+def _domain(text: str) -> _Domain | None:
+    if len(text) > MAX_OCTETS:
+        return None
     try:
         found = validate_email(f"a@{text}", check_deliverability=False)
     except EmailNotValidError:
         return None
-    # What is shown as Unicode is longer on the wire; its length is checked the slow way.
-    return found.domain if found.domain.isascii() else None
+    return _Domain(found.domain, max(len(found.ascii_domain), len(found.domain.encode())))

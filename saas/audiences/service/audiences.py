@@ -1,6 +1,6 @@
 """Make, change, delete and count audiences."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,7 +14,7 @@ from saas.audiences.queries.audiences import audience_for_update, audience_in
 from saas.audiences.queries.lists import list_in
 from saas.audiences.queries.segment import count
 from saas.audiences.rules.segment import Segment, parse
-from saas.audiences.types import Counted, NameTaken, Visibility
+from saas.audiences.types import Counted, InUse, NameTaken, Visibility
 from saas.audit import service as audit
 from saas.kernel.clock import monotonic
 from saas.kernel.errors import Invalid, require_version
@@ -23,6 +23,14 @@ from saas.permissions.policy import require
 from saas.permissions.types import Action, Actor
 from saas.platform.db import bound_tenant
 from saas.tenants.queries import project
+
+_in_use: list[Callable[[Session, UUID], bool]] = []
+
+
+def keep_while(check: Callable[[Session, UUID], bool]) -> None:
+    """Keep audiences public, and in being, for which this says yes; for packages above that refer to them (R16)."""
+    if check not in _in_use:
+        _in_use.append(check)
 
 
 def create_audience(
@@ -69,6 +77,8 @@ def change_audience(
         _check_list(session, actor=actor, list_id=changes["list_id"], project_id=row.project_id)
     if "rule" in changes:
         read_rule(session, changes["rule"])
+    if changes.get("visibility") == Visibility.PRIVATE and row.visibility != Visibility.PRIVATE:
+        _refuse_in_use(session, audience_id, "A campaign uses this audience; campaigns need it to be public.")
     if changes.keys() & {"rule", "list_id"}:
         row.last_count = row.last_count_ms = row.last_counted_at = None
     for word, value in changes.items():
@@ -83,8 +93,9 @@ def change_audience(
 
 
 def delete_audience(session: Session, *, actor: Actor, audience_id: UUID, seen_version: int, now: datetime) -> None:
-    """Delete an audience. Raises NotFound, LacksRight, Stale."""
+    """Delete an audience. Raises NotFound, LacksRight, Stale, InUse."""
     row = _writable(session, actor=actor, audience_id=audience_id, seen_version=seen_version)
+    _refuse_in_use(session, audience_id, "A campaign uses this audience. Choose another one there first.")
     session.delete(row)
     session.flush()
     audit.append(session, actor=actor, action="audience.deleted", subject=show("aud", audience_id), now=now)
@@ -130,6 +141,11 @@ def _writable(session: Session, *, actor: Actor, audience_id: UUID, seen_version
     require(actor, Action.AUDIENCE_WRITE, row.project_id)
     require_version(row.version, seen_version)
     return row
+
+
+def _refuse_in_use(session: Session, audience_id: UUID, why: str) -> None:
+    if any(check(session, audience_id) for check in _in_use):
+        raise InUse(why)
 
 
 def _flush(session: Session, name: str) -> None:

@@ -11,10 +11,10 @@ from saas.cli.demo.client import Unexpected
 from saas.cli.demo.screen import Bar, Wrong, agree, insist
 from saas.cli.demo.world import TIME_ZONE, World, check_balance
 
-_PLAN_AHEAD_S: Final = 12.0
+_PLAN_AHEAD_S: Final = 6.0  # doubled whenever the approval came too late for it
 # Approved a moment before its time, so that it is the lead after publication that decides the start.
 _APPROVE_BEFORE_S: Final = 1.5
-_TRIES: Final = 4
+_TRIES: Final = 5
 _DELIVERY_S: Final = 900.0
 _FINAL: Final = frozenset({"completed", "stopped"})
 
@@ -28,6 +28,7 @@ class Launch:
         self._world = world
         self._draft = draft
         self._dated = kind == "dated"
+        self._ahead_s = _PLAN_AHEAD_S
         body = {"name": name, "project_id": world.project_id, "kind": kind, "purpose": purpose}
         made = world.callers["manager"].post("/campaigns", body, expect=201)
         agree("The state of a new campaign", found=made["state"], expected="draft")
@@ -67,6 +68,7 @@ class Launch:
             if answer.code != "slot_passed":
                 raise Unexpected(f"POST {self.revision_path}/approve", answer)
             manager.post(f"{self.revision_path}/withdraw", {}, expect=200)
+            self._ahead_s *= 2
         raise Wrong(f"The approval came too late {_TRIES} times; this machine is too busy for the demo.")
 
     def state(self) -> str:
@@ -95,7 +97,7 @@ class Launch:
         return report if final and not report["open"] else None
 
     def _shortly_ahead(self) -> datetime:
-        ahead = self._world.clock.now() + timedelta(seconds=_PLAN_AHEAD_S)
+        ahead = self._world.clock.now() + timedelta(seconds=self._ahead_s)
         return ahead.replace(microsecond=0)
 
     def _wait_until_shortly_before(self, planned: datetime | None) -> None:

@@ -72,7 +72,7 @@ def _end_like_ctrl_c() -> None:
     def interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  the signal handler's form
         raise KeyboardInterrupt
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the first is ignored by default in background jobs
         signal.signal(number, interrupt)
 
 
@@ -138,7 +138,10 @@ def _free(screen: Screen, what: str, port: int) -> int:
 def _servers(screen: Screen, home: Path, ports: Ports) -> Iterator[int]:
     """Start the servers and bring the schema up; yields the publishing lead. Servers started here end here."""
     given = _servers_given()
-    ran_before = given or Services(home, fast=False).status().complete
+    # Written before we start them, gone when we have stopped them: a killed run leaves both servers and mark behind.
+    started_here = home / "run" / "servers-started-here"
+    if not given and not Services(home, fast=False).status().complete:
+        started_here.touch()
     _set_environment(ports, given=given)
     try:
         with screen.working("starting PostgreSQL and Valkey …"):
@@ -149,9 +152,10 @@ def _servers(screen: Screen, home: Path, ports: Ports) -> Iterator[int]:
         screen.tick("the schema is at its newest version")
         yield found.publish_lead_s
     finally:
-        if not ran_before:
+        if started_here.exists():
             with screen.working("stopping PostgreSQL and Valkey …"):
                 Services(home, fast=False).down()
+            started_here.unlink()
 
 
 def _servers_given() -> bool:

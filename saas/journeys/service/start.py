@@ -41,15 +41,16 @@ def start(session: Session, campaign_id: UUID, now: datetime) -> Piece:
     document = _signed_document(session, campaign, revision, now)
     if document is None:
         return Piece(units=1)
+    begins = campaign.started_at is None  # also when it was held before its start and a person let it go on
     if CampaignState(campaign.state) is CampaignState.SCHEDULED:
         if _missed(campaign, revision, now):
             facts = {"planned_at": revision.effective_at.isoformat()}
             hold(session, campaign=campaign, reason="its start was missed", now=now, facts=facts)
             return Piece(units=1)
         _activate(session, campaign, revision, now)
-        _snapshot(session, campaign, document, now)
-    elif campaign.started_at is None:  # held before its start, then let go on by a person
+    if begins:
         campaign.started_at = now
+        _snapshot(session, campaign, document, now)
     _open_runs(session, campaign, revision, document, now)
     _wake_runs(session, campaign, now)
     return Piece(units=1)
@@ -79,7 +80,6 @@ def _missed(campaign: Campaign, revision: Revision, now: datetime) -> bool:
 
 def _activate(session: Session, campaign: Campaign, revision: Revision, now: datetime) -> None:
     campaign.state = campaign_after(CampaignState(campaign.state), CampaignMove.START).value
-    campaign.started_at = campaign.started_at or now
     campaign.updated_at = now
     campaign.version += 1
     session.flush()

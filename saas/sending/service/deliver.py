@@ -22,7 +22,7 @@ from saas.content.jail.renderer import Renderer
 from saas.content.rules import tokens
 from saas.content.service import compose, merge_row, render_email
 from saas.content.types import Addressing, Purpose, Rendered, RenderFailure, Sender
-from saas.kernel.clock import Clock
+from saas.kernel.clock import Clock, monotonic
 from saas.kernel.errors import Unavailable
 from saas.kernel.ids import show
 from saas.ledger.types import Exc, Reason
@@ -41,6 +41,7 @@ from saas.sending.types import Claimed, Ending, Person
 
 _KEPT_ADAPTERS: Final = 20
 _AGAIN_S: Final = 0.2
+_SETTLE_S: Final = 12.0  # with the fence's five seconds well below the thirty after which others may settle
 
 log = structlog.get_logger()
 
@@ -109,11 +110,13 @@ class SenderProcess:
         self.unsure = None
 
     def _settle(self, claimed: Claimed, compiled: Compiled, endings: list[Ending]) -> None:
-        """Settle, again and again while the database is away. Nobody else can, as long as this process lives.
+        """Settle, again and again while the database is away: nobody else can, as long as this process lives.
 
-        Once it is fenced the chunk stays claimed, and whoever proves that we are gone settles it.
+        A fenced process may too: the token says whether the chunk is still ours. When it cannot be done the process
+        gives up, and whoever proves that it is gone settles.
         """
-        while self.owner.alive():
+        until = monotonic() + _SETTLE_S
+        while monotonic() < until:
             try:
                 self._settle_once(claimed, compiled, endings)
             except NotOurs:
@@ -126,6 +129,7 @@ class SenderProcess:
                 self.owner.give_up()
                 raise
             return
+        self.owner.give_up()
 
     def _settle_once(self, claimed: Claimed, compiled: Compiled, endings: list[Ending]) -> None:
         with tenant_session(self.owner.engine, claimed.tenant_id) as session:
@@ -243,6 +247,8 @@ class SenderProcess:
 
     def close(self) -> None:
         """Leave everything politely."""
+        if self.unsure is not None:
+            self._give_back(*self.unsure)
         for adapter in self.adapters.values():
             adapter.close()
         self.adapters.clear()

@@ -2,8 +2,8 @@
 
 Every database connection of a sender holds a shared advisory lock on its owner id, so that nobody can take its chunks
 while one of its statements may still commit. Each second it beats; when no beat succeeded for five seconds it fences
-itself: it stops between two messages, leaves its chunk claimed, and ends. A process that was suspended, or whose row
-was taken from the register, has missed its beats for good: it does not come back to life by a late one.
+itself: it stops between two messages, settles its chunk if nobody else did, and ends. A process that was suspended, or
+whose row was taken from the register, has missed its beats for good: no late one brings it back to life.
 """
 
 import select

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from saas.accounts import login
 from saas.accounts import service as accounts
-from saas.accounts.models import Account
+from saas.accounts.routes import welcome
 from saas.accounts.schemas import SignInArguments
 from saas.accounts.types import LockedOut, WrongCredentials
 from saas.http.limits import limiter
@@ -71,9 +71,11 @@ def sign_in_now(context: Context) -> BaseResponse:
     errors = loaded.errors
     if not errors:
         try:
-            return _enter(_checked(context, **loaded.body), wanted)
+            _checked(context, **loaded.body)
         except (WrongCredentials, LockedOut) as error:
             errors = {"password": _refusal(error)}
+        else:
+            return redirect(wanted, code=303)
     return page("account/sign_in.html", context, status=422, next=wanted, typed=typed, errors=errors)
 
 
@@ -124,12 +126,14 @@ def accept_invitation(context: Context, token: str) -> BaseResponse:
                 settings=context.settings,
                 now=context.now,
             )
-            return _enter(_counted(context, found), "/")
+            welcome(context, found)
         except (WrongCredentials, LockedOut) as error:
             errors = {"password": _refusal(error)}
         except Invalid as error:
             context.session.rollback()
             errors = forms.errors_of(error)
+        else:
+            return redirect("/", code=303)
     return _invitation(context, token, typed, errors, status=422)
 
 
@@ -160,7 +164,7 @@ def create_workspace(context: Context) -> Response:
     return _workspaces(context, typed, errors, status=422)
 
 
-def _checked(context: Context, *, email: str, password: str) -> tuple[Account, str]:
+def _checked(context: Context, *, email: str, password: str) -> None:
     found = accounts.sign_in(
         context.session,
         email=email,
@@ -170,20 +174,7 @@ def _checked(context: Context, *, email: str, password: str) -> tuple[Account, s
         hours=context.settings.session_hours,
         cost=context.settings.password_cost,
     )
-    return _counted(context, found)
-
-
-def _counted(context: Context, found: tuple[Account, str] | None) -> tuple[Account, str]:
-    if found is None:
-        context.session.commit()  # the wrong try is counted although the form comes back
-        raise accounts.wrong_credentials()
-    return found
-
-
-def _enter(found: tuple[Account, str], wanted: str) -> BaseResponse:
-    account, token = found
-    login.start(account, token)
-    return redirect(wanted, code=303)
+    welcome(context, found)
 
 
 def _refusal(error: DomainError) -> str:

@@ -24,8 +24,8 @@ from saas.web import forms, pager
 from saas.web.audiences import choices, rule_form, words
 from saas.web.audiences.rule_form import Row
 from saas.web.denied import unless_may, unless_may_somewhere
-from saas.web.refusals import beside
-from saas.web.shell import frame, go, page
+from saas.web.refusals import beside, load
+from saas.web.shell import frame, go, is_fragment, page
 
 _FIELDS: Final = ("name", "list_id", "visibility", "join")
 
@@ -213,7 +213,7 @@ def _saved(context: Context, audience_id: UUID | None, draft: _Draft) -> Audienc
     try:
         if audience_id is None:
             return _made(context, draft, body)
-        loaded = forms.load(AudienceChanges(), body)
+        loaded = load(AudienceChanges(), body)
         draft.errors = loaded.errors
         if loaded.errors:
             return None
@@ -230,7 +230,7 @@ def _saved(context: Context, audience_id: UUID | None, draft: _Draft) -> Audienc
 def _made(context: Context, draft: _Draft, body: dict[str, Any]) -> Audience | None:
     list_id = path_id("lst", draft.values["list_id"], what="list")
     into = lists.list_in(context.session, list_id, actor=context.actor)
-    loaded = forms.load(AudienceArguments(), {**body, "project_id": show("prj", into.project_id)})
+    loaded = load(AudienceArguments(), {**body, "project_id": show("prj", into.project_id)})
     draft.errors = loaded.errors
     if loaded.errors:
         return None
@@ -275,6 +275,7 @@ def _builder(context: Context, row: Audience | None, draft: _Draft) -> Response:
         values=draft.values,
         rows=None if draft.rows is None else _rows(draft, known),
         errors=draft.errors,
+        preserve=is_fragment() and request.form.get("do") == "refresh",
         count=_counted(row, draft),
         words=_sentence(context, rule, known),
         list_name=_list_name(context, row, draft),

@@ -25,7 +25,7 @@ from saas.permissions.types import Action
 from saas.web import forms, pager
 from saas.web.audiences import choices, words
 from saas.web.denied import unless_may, unless_may_somewhere
-from saas.web.refusals import beside
+from saas.web.refusals import beside, load
 from saas.web.shell import go, page
 
 _BLOCK: Final = 64 * 1024
@@ -69,7 +69,7 @@ def new(context: Context) -> Response:
 def start(context: Context) -> Response:
     """Take a file and have it read into a list."""
     values = forms.typed("list_id", "encoding", "delimiter")
-    loaded = forms.load(ImportQuery(), {name: value for name, value in values.items() if value})
+    loaded = load(ImportQuery(), {name: value for name, value in values.items() if value})
     errors, file = loaded.errors, request.files.get("file")
     if file is None or not file.filename:
         errors = {"file": gettext("Choose a file."), **errors}

@@ -22,7 +22,7 @@ from saas.permissions.types import Action
 from saas.web import forms, pager
 from saas.web.audiences import choices
 from saas.web.denied import unless_may, unless_may_somewhere
-from saas.web.refusals import beside
+from saas.web.refusals import beside, load
 from saas.web.shell import go, page
 
 _SHOWN_IMPORTS = 5
@@ -64,7 +64,7 @@ def new(context: Context) -> Response:
 def create(context: Context) -> Response:
     """Make a list."""
     values = forms.typed("name", "project_id", "description")
-    loaded = forms.load(ListArguments(), values)
+    loaded = load(ListArguments(), values)
     if loaded.errors:
         return _new(context, values, loaded.errors)
     try:
@@ -99,7 +99,7 @@ def change(context: Context, list_id: str) -> Response:
     """Change a list's name or description."""
     wanted = path_id("lst", list_id, what="list")
     values = forms.typed("name", "description")
-    loaded = forms.load(ListChanges(), values)
+    loaded = load(ListChanges(), values)
     errors = loaded.errors
     if not errors:
         try:

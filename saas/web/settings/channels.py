@@ -15,12 +15,12 @@ from saas.http.limits import limiter
 from saas.http.shell import endpoint
 from saas.http.shell import shell as running
 from saas.http.types import Context, Scope
-from saas.kernel.errors import DomainError
+from saas.kernel.errors import DomainError, Invalid
 from saas.kernel.ids import show
 from saas.permissions.types import Action
 from saas.web import forms, pager
 from saas.web.denied import unless_may
-from saas.web.refusals import beside
+from saas.web.refusals import beside, load
 from saas.web.shell import go, page
 
 _TEXTS: Final = ("name", "from_name", "from_address", "host", "security")
@@ -58,7 +58,7 @@ def new(context: Context) -> Response:
 def create(context: Context) -> Response:
     """Make a configuration."""
     values = forms.typed("purpose", *_FIELDS)
-    loaded = forms.load(ChannelArguments(), {"purpose": values["purpose"], **_body(values)})
+    loaded = load(ChannelArguments(), {"purpose": values["purpose"], **_body(values)})
     errors = loaded.errors
     if not errors:
         try:
@@ -92,7 +92,7 @@ def change(context: Context, channel_id: str) -> Response:
     values = forms.typed(*_FIELDS)
     row = queries.channel(context.session, _id(channel_id))
     before = rules.fingerprint_of(row)
-    loaded = forms.load(ChannelChanges(), _body(values))
+    loaded = load(ChannelChanges(), _body(values))
     errors = loaded.errors
     if not errors:
         try:
@@ -137,8 +137,7 @@ def test(context: Context, channel_id: str) -> Response:
             ehlo_name=rules.ehlo_name(context.settings.public_url),
             now=context.now,
         )
-    except DomainError as error:
-        context.session.rollback()
+    except Invalid as error:
         return go("web_settings.channel", channel_id=channel_id, text=error.detail, kind="error")
     if not result.accepted:
         return go("web_settings.channel", channel_id=channel_id, text=result.text, kind="error")

@@ -17,6 +17,7 @@ from saas.tenants.schemas import InvitationArguments
 from saas.tenants.service import invitations
 from saas.tenants.types import Invited, Outcome, Reply
 from saas.web import forms
+from saas.web.refusals import load
 from saas.web.settings import places
 from saas.web.shell import go, page
 
@@ -43,7 +44,7 @@ def invite(context: Context) -> Response:
     people = [{**person, **place} for person in _people(values["emails"])]
     if not people:
         return _form(context, values, {"emails": gettext("Enter at least one address.")})
-    loaded = forms.load(InvitationArguments(), {"invitations": people}, fields=_FIELDS)
+    loaded = load(InvitationArguments(), {"invitations": people}, fields=_FIELDS)
     if loaded.errors:
         return _form(context, values, loaded.errors)
     replies = invitations.invite(

@@ -24,7 +24,7 @@ from saas.permissions.types import CAMPAIGN_ROLES, Action, Role
 from saas.platform.secrets.service import Place, Unreadable
 from saas.web import forms, pager, words
 from saas.web.denied import unless_may_somewhere
-from saas.web.refusals import beside
+from saas.web.refusals import beside, load
 from saas.web.settings import places
 from saas.web.settings.roles import grouped
 from saas.web.shell import frame, go, page
@@ -77,12 +77,13 @@ def make(context: Context) -> Response:
     """Make a key. Its text travels to the next page sealed in the cookie, and is gone after that."""
     values = forms.typed("name", "role", "project_id", "expires_on", "reach")
     chosen = request.form.getlist("scopes")
-    loaded = forms.load(ApiKeyArguments(), _body(values, chosen), fields=_FIELDS)
-    errors = loaded.errors
+    body = _body(values, chosen)
+    loaded = load(ApiKeyArguments(), body, fields=_FIELDS)
+    errors = loaded.errors if body["scopes"] else {**loaded.errors, "scopes": gettext("Choose at least one right.")}
     if not errors:
         try:
-            body = {**loaded.body, "role": Role(loaded.body["role"])}
-            row, text = service.make_key(context.session, actor=context.actor, now=context.now, **body)
+            wanted = {**loaded.body, "role": Role(loaded.body["role"])}
+            row, text = service.make_key(context.session, actor=context.actor, now=context.now, **wanted)
         except DomainError as error:
             context.session.rollback()
             errors = beside(error, fields=_FIELDS)

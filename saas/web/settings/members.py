@@ -20,7 +20,7 @@ from saas.tenants.service import members
 from saas.tenants.types import Member
 from saas.web import forms, pager
 from saas.web.denied import unless_may, unless_may_somewhere
-from saas.web.refusals import beside
+from saas.web.refusals import beside, load
 from saas.web.settings import places
 from saas.web.shell import go, page
 
@@ -54,7 +54,7 @@ def change(context: Context, account_id: str) -> Response:
     """Give a member another role, or a role at another place."""
     member = _member(context, account_id, _place(request.form.get("from_project_id")))
     values = forms.typed("role", "project_id")
-    loaded = forms.load(RoleChange(), {"role": values["role"], "project_id": values["project_id"] or None})
+    loaded = load(RoleChange(), {"role": values["role"], "project_id": values["project_id"] or None})
     errors = loaded.errors
     if not errors:
         try:
@@ -115,7 +115,7 @@ def _member(context: Context, account_id: str, project_id: UUID | None) -> Membe
 def _place(text: str | None) -> UUID | None:
     if not text:
         return None
-    loaded = forms.load(PlaceArguments(), {"project_id": text})
+    loaded = load(PlaceArguments(), {"project_id": text})
     if loaded.errors:
         raise NotFound.of("member")
     found: UUID | None = loaded.body["project_id"]

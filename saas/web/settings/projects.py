@@ -18,7 +18,7 @@ from saas.tenants.schemas import ProjectArguments
 from saas.tenants.service import workspaces
 from saas.web import forms, pager
 from saas.web.denied import unless_may
-from saas.web.refusals import beside
+from saas.web.refusals import beside, load
 from saas.web.shell import go, page
 
 
@@ -32,7 +32,7 @@ def index(context: Context) -> Response:
 def create(context: Context) -> Response:
     """Make a project."""
     values = forms.typed("name")
-    loaded = forms.load(ProjectArguments(), values)
+    loaded = load(ProjectArguments(), values)
     errors = loaded.errors
     if not errors:
         try:
@@ -58,7 +58,7 @@ def detail(context: Context, project_id: str) -> Response:
 def rename(context: Context, project_id: str) -> Response:
     """Rename a project."""
     values = forms.typed("name")
-    loaded = forms.load(ProjectArguments(), values)
+    loaded = load(ProjectArguments(), values)
     errors = loaded.errors
     if not errors:
         try:

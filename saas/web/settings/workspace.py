@@ -16,7 +16,7 @@ from saas.tenants.schemas import WorkspaceChanges
 from saas.tenants.service import workspaces
 from saas.web import forms
 from saas.web.denied import unless_may
-from saas.web.refusals import beside
+from saas.web.refusals import beside, load
 from saas.web.shell import go, page
 
 
@@ -31,7 +31,7 @@ def detail(context: Context) -> Response:
 def change(context: Context) -> Response:
     """Change name or time zone."""
     values = forms.typed("name", "time_zone")
-    loaded = forms.load(WorkspaceChanges(), values)
+    loaded = load(WorkspaceChanges(), values)
     errors = loaded.errors
     if not errors:
         try:

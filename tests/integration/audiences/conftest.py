@@ -64,7 +64,7 @@ class Office:
         return row.import_id
 
     def doer(self, clock: Clock) -> Doer:
-        kinds = Kinds({IMPORT_FILE: import_handler(self.engine, VAULT, clock)})
+        kinds = Kinds({IMPORT_FILE: import_handler(self.engine, VAULT, clock, at_once=8)})
         return Doer(self.engine, kinds, clock, ring=lambda _queue: None, leaving=lambda: False)
 
     def work(self) -> int:

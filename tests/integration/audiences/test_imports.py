@@ -157,7 +157,7 @@ import sqlalchemy as sa
 importing.CHUNK_ROWS = 20
 engine = sa.create_engine(sys.argv[1])
 clock = SystemClock()
-doer = Doer(engine, Kinds({IMPORT_FILE: import_handler(engine, Vault(b"k" * 32), clock)}), clock, lambda q: None, lambda: False)
+doer = Doer(engine, Kinds({IMPORT_FILE: import_handler(engine, Vault(b"k" * 32), clock, at_once=8)}), clock, lambda q: None, lambda: False)
 while work_once(doer, IMPORT_FILE.queue):
     pass
 """

@@ -52,3 +52,21 @@ def test_u1_whatever_is_not_what_was_signed_never_leaves(world, room, sink, owne
     found = world.client(world.a, scenes.Role.VIEWER).get(f"/campaigns/{campaign_id}").get_json()
     assert found["state"] == "held"
     assert found["held_reason"]
+
+
+def test_r16_an_audience_in_use_stays_public_and_in_being(world, sink):
+    list_id, _ = scenes.add_people(world, world.a, 2)
+    manager = world.client(world.a, scenes.Role.MANAGER)
+    body = {"name": "All", "project_id": world.a.prj, "list_id": list_id, "visibility": "public", "rule": {"all": []}}
+    made = manager.post("/audiences", body)
+    assert made.status_code == 201, made.text
+    path, etag = f"/audiences/{made.get_json()['audience_id']}", made.headers["ETag"]
+    channel = scenes.add_channel(world, world.a, sink.port)
+    campaign_id = scenes.make_campaign(world, world.a)
+    draft = scenes.dated_draft(list_id, channel, scenes.soon())
+    draft["audience"] = {"audience_id": made.get_json()["audience_id"]}
+    scenes.save(world, world.a, campaign_id, draft)
+    assert manager.patch(path, {"visibility": "private"}, etag=etag).status_code == 409
+    assert manager.delete(path, etag=etag).status_code == 409
+    assert manager.post(f"/campaigns/{campaign_id}/archive").status_code == 200
+    assert manager.delete(path, etag=etag).status_code == 204

@@ -15,6 +15,7 @@ LOCALS = st.one_of(
 DOMAINS = st.sampled_from(
     ["example.com", "Mail.EXAMPLE.com", "пример.example.com", "xn--e1afmkfd.example.com", "-example.com", "a", "test",
      "a_b.example.com", "x.local", "ab--cd.example.com", "example.com.", "1.2", "[127.0.0.1]", "d" * 63 + ".example.com",
+     ".".join(["ж" * 20] * 4) + ".example.com", "ПРИМЕР.example.com", "пример.рф", "\u202e.com", "a\u00ad.com",
      ".".join(["d" * 63] * 3) + ".example.com", ".".join(["d" * 60] * 3) + ".xn--e1afmkfd.com", ""],
 )  # fmt: skip
 

@@ -17,7 +17,9 @@ TENANT = UUID(int=7)
 def chain(length):
     links, previous = [], START
     for no in range(1, length + 1):
-        entry = Entry(TENANT, no, AT + timedelta(seconds=no), "person", UUID(int=9), "campaign.paused", "cam_x", {"n": no})
+        entry = Entry(
+            TENANT, no, AT + timedelta(seconds=no), "person", UUID(int=9), "campaign.paused", "cam_x", {"n": no}
+        )
         links.append((entry, previous, entry_hash(previous, entry)))
         previous = links[-1][2]
     return links, (length, previous)
@@ -48,7 +50,9 @@ def test_u2_an_entry_edited_with_its_hash_is_found_at_the_next(no):
     links, head = chain(8)
     entry = replace(links[no - 1][0], action="campaign.resumed")
     links[no - 1] = (entry, links[no - 1][1], entry_hash(links[no - 1][1], entry))
-    assert first_break(links, head=head) == (Break(no + 1, "the entry was changed") if no < 8 else Break(9, "the end was cut off"))
+    assert first_break(links, head=head) == (
+        Break(no + 1, "the entry was changed") if no < 8 else Break(9, "the end was cut off")
+    )
 
 
 @given(st.integers(1, 8))

@@ -27,8 +27,14 @@ DOCUMENT = {
 }  # fmt: skip
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(st.characters(codec="utf-8"), max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=8), inner, max_size=4),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53) + 1, 2**53 - 1)
+    | st.text(st.characters(codec="utf-8"), max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=8), inner, max_size=4)
+    ),
     max_leaves=6,
 )
 
@@ -57,7 +63,9 @@ def changed(document, path):
     for key in path[:-1]:
         inner = inner[key]
     old = inner[path[-1]]
-    inner[path[-1]] = {str: lambda: old + "x", int: lambda: old + 1, list: lambda: ["x"], type(None): lambda: "x"}[type(old)]()
+    inner[path[-1]] = {str: lambda: old + "x", int: lambda: old + 1, list: lambda: ["x"], type(None): lambda: "x"}[
+        type(old)
+    ]()
     return found
 
 

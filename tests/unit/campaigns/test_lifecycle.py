@@ -138,7 +138,7 @@ def test_final_states_lead_nowhere_but_away():
 
 def test_sources_and_moves_agree():
     for table in (CAMPAIGN, REVISION):
-        for (state, move), _ in table.lawful.items():
+        for state, move in table.lawful:
             assert state in table.sources(move) and move in table.moves(state)
 
 
@@ -165,12 +165,12 @@ def test_s60_what_could_never_take_effect_is_refused(state):
 
 
 def drawn() -> list[str]:
-    return re.findall(r"```mermaid\n(.*?)\n```", PAGE, re.S)
+    return re.findall(r"```mermaid\n(.*?)\n```", PAGE, re.DOTALL)
 
 
 def test_docs_draw_the_tables_as_they_are():
     assert drawn() == [CAMPAIGN.as_mermaid(CampaignState.DRAFT), REVISION.as_mermaid(RevisionState.EDITING)]
-    tables = re.findall(r"(?:^\|.*\|\n)+", PAGE, re.M)
+    tables = re.findall(r"(?:^\|.*\|\n)+", PAGE, re.MULTILINE)
     assert [t.rstrip("\n") for t in tables] == [CAMPAIGN.as_table(), REVISION.as_table()]
 
 

@@ -12,7 +12,8 @@ from saas.campaigns.rules.schedule import InThePast, at_wall_time, effective_sta
 FIVE = 300
 ZONES = ("America/New_York", "Europe/Paris", "Australia/Lord_Howe", "Pacific/Apia", "Africa/Cairo", "America/Sao_Paulo",
          "Europe/Oslo", "Asia/Kathmandu", "America/St_Johns", "Antarctica/Troll", "UTC")  # fmt: skip
-MOMENTS = st.datetimes(datetime(2010, 1, 1), datetime(2037, 12, 31), timezones=st.just(UTC))
+FIRST, LAST = datetime.fromisoformat("2010-01-01"), datetime.fromisoformat("2037-12-31")
+MOMENTS = st.datetimes(FIRST, LAST, timezones=st.just(UTC))
 
 
 def clock(text: str) -> datetime:
@@ -21,7 +22,12 @@ def clock(text: str) -> datetime:
 
 @pytest.mark.parametrize(
     ("published", "scheduled", "expected"),
-    [("10:01", "10:05", "10:06"), ("10:01", "10:06", "10:06"), ("10:00", "10:05", "10:05"), ("10:01", "10:30", "10:30")],
+    [
+        ("10:01", "10:05", "10:06"),
+        ("10:01", "10:06", "10:06"),
+        ("10:00", "10:05", "10:05"),
+        ("10:01", "10:30", "10:30"),
+    ],
 )
 def test_r1_vectors(published, scheduled, expected):
     assert effective_start(clock(scheduled), published_at=clock(published), lead_s=FIVE) == clock(expected)
@@ -109,7 +115,7 @@ def test_r17_a_time_that_exists_is_read_back_as_itself(moment, zone):
         assert found == moment
 
 
-@given(st.datetimes(datetime(2010, 1, 1), datetime(2037, 12, 31)), st.sampled_from(ZONES))
+@given(st.datetimes(FIRST, LAST), st.sampled_from(ZONES))
 def test_r17_every_wall_time_has_a_moment_not_before_it_on_the_wall(local, zone):
     local = local.replace(microsecond=0)
     found = at_wall_time(local.isoformat(), zone).astimezone(ZoneInfo(zone)).replace(tzinfo=None)
@@ -120,7 +126,7 @@ def test_r17_every_wall_time_has_a_moment_not_before_it_on_the_wall(local, zone)
 @given(st.data())
 def test_r17_later_on_the_wall_is_never_earlier_in_time_unless_a_fold_lies_between(data):
     zone = data.draw(st.sampled_from(ZONES))
-    a = data.draw(st.datetimes(datetime(2010, 1, 1), datetime(2037, 12, 30))).replace(microsecond=0)
+    a = data.draw(st.datetimes(FIRST, LAST)).replace(microsecond=0)
     b = a + timedelta(seconds=data.draw(st.integers(1, 86_400)))
     first, second = at_wall_time(a.isoformat(), zone), at_wall_time(b.isoformat(), zone)
     assume(first.astimezone(ZoneInfo(zone)).utcoffset() >= second.astimezone(ZoneInfo(zone)).utcoffset())

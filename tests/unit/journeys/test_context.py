@@ -50,7 +50,12 @@ def test_r5_6_nothing_declared_means_nothing_is_taken():
     assert context_fault({"x": 1}, []) is not None
 
 
-@given(st.dictionaries(st.sampled_from(["url", "amount", "first", "x"]), st.none() | st.booleans() | st.floats() | st.text() | st.integers()))
+@given(
+    st.dictionaries(
+        st.sampled_from(["url", "amount", "first", "x"]),
+        st.none() | st.booleans() | st.floats() | st.text() | st.integers(),
+    )
+)
 def test_r5_6_a_context_never_breaks_the_rule(context):
     fault = context_fault(context, PAYLOAD)
     if fault is None:

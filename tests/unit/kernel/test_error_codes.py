@@ -10,7 +10,9 @@ from saas.kernel.errors import Invalid, Kind, Stale, require_version
 from tests.architecture.trees import ROOT, modules, tree
 
 PAGE = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
-ROW = re.compile(r'^\| <a id="(?P<anchor>\w+)"></a>`(?P<code>\w+)` \| (?P<status>\d{3}|any) \| (?P<text>.+) \|$', re.M)
+ROW = re.compile(
+    r'^\| <a id="(?P<anchor>\w+)"></a>`(?P<code>\w+)` \| (?P<status>\d{3}|any) \| (?P<text>.+) \|$', re.MULTILINE
+)
 TOLD = {found["code"]: found for found in ROW.finditer(PAGE)}
 
 

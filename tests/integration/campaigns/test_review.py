@@ -1,0 +1,235 @@
+"""What approvers see (R13, R14, U1, U15): right numbers, people who differ, masked where it must be, and the very text."""
+
+import re
+from email import message_from_bytes, policy
+
+import pytest
+import sqlalchemy as sa
+
+from saas.permissions.types import Role
+from tests import scenes
+from tests.engine_room import engine_room
+from tests.smtp_sink import SmtpSink
+from tests.worlds import bound
+
+pytestmark = pytest.mark.integration
+
+HTML = (
+    "<p>{% if contact.language == 'de' %}Hallo{% else %}Hello{% endif %} {{ contact.first_name | default: 'friend' }}"
+    " from {{ contact.city }}, {{ contact.email }}</p>"
+    '<p><a href="https://shop.northwind.example/sale">Sale</a></p><p><a href="{{ unsubscribe_url }}">Unsubscribe</a></p>'
+)
+TEXT = "Hello {{ contact.first_name }}\nhttps://shop.northwind.example/sale\n{{ unsubscribe_url }}\n"
+
+
+@pytest.fixture
+def sink():
+    with SmtpSink() as found:
+        yield found
+
+
+@pytest.fixture
+def room(app, app_settings, sink, empty_agenda):
+    with engine_room(app, app_settings, egress=(f"127.0.0.1:{sink.port}",)) as found:
+        yield found
+
+
+def change(world, statement, **values):
+    with bound(world.engine, world.a) as session:
+        session.execute(sa.text(statement), values)
+        session.commit()
+
+
+def submitted(world, list_id, port, *, at=None, **content):
+    channel = scenes.add_channel(world, world.a, port)
+    campaign_id = scenes.make_campaign(world, world.a)
+    draft = scenes.dated_draft(list_id, channel, at or scenes.soon(), **{"html": HTML, "text": TEXT, **content})
+    scenes.save(world, world.a, campaign_id, draft)
+    return campaign_id, scenes.submit(world, world.a, campaign_id)
+
+
+def reviewed(world, campaign_id, role=Role.APPROVER):
+    answer = world.client(world.a, role).get(f"/campaigns/{campaign_id}/revisions/1/review")
+    assert answer.status_code == 200, answer.text
+    return answer.get_json()
+
+
+def test_r13_numbers_of_a_crafted_list(world):
+    list_id, who = scenes.add_people(world, world.a, 10)
+    change(
+        world,
+        "DELETE FROM consent c USING contact ct WHERE ct.contact_id = c.contact_id AND ct.email IN (:a, :b)",
+        a=who[0],
+        b=who[1],
+    )
+    change(
+        world,
+        "UPDATE consent c SET status = 'withdrawn' FROM contact ct WHERE ct.contact_id = c.contact_id AND ct.email = :a",
+        a=who[2],
+    )
+    change(
+        world,
+        "INSERT INTO suppression SELECT tenant_id, address_hash, 'hard_bounce', now() FROM contact WHERE email IN (:a, :b)",
+        a=who[3],
+        b=who[1],
+    )
+    change(world, "UPDATE contact SET email = NULL, email_key = NULL, address_hash = NULL WHERE email = :a", a=who[4])
+    change(world, "UPDATE contact SET erased_at = now() WHERE email = :a", a=who[5])
+    campaign_id, content_hash = submitted(world, list_id, 25)
+    found = reviewed(world, campaign_id)
+    assert (found["count"], found["reachable"]) == (9, 4)  # the erased person is nobody
+    assert found["drop_outs"] == {"no_consent": 1, "unsubscribed": 1, "suppressed": 2, "no_address": 1}
+    assert found["count"] == found["reachable"] + sum(found["drop_outs"].values())
+    assert found["content_hash"] == content_hash
+    scenes.approve(world, world.a, campaign_id, found["content_hash"])
+
+
+def test_r4_the_forecast_is_what_happens(world, room, sink):
+    list_id, who = scenes.add_people(world, world.a, 6)
+    change(
+        world, "DELETE FROM consent c USING contact ct WHERE ct.contact_id = c.contact_id AND ct.email = :a", a=who[0]
+    )
+    change(
+        world,
+        "INSERT INTO suppression SELECT tenant_id, address_hash, 'complaint', now() FROM contact WHERE email = :a",
+        a=who[1],
+    )
+    at = scenes.soon()
+    campaign_id, content_hash = submitted(world, list_id, sink.port, at=at)
+    found = reviewed(world, campaign_id)
+    scenes.approve(world, world.a, campaign_id, content_hash)
+    room.at(at).run()
+    assert len(sink.messages) == found["reachable"] == 4
+    with bound(world.engine, world.a) as session:
+        rows = session.execute(
+            sa.text("SELECT reason, count(*) AS people FROM delivery WHERE exc = 'skipped' GROUP BY 1")
+        )
+        skipped = {row.reason: row.people for row in rows}
+    assert skipped == found["drop_outs"]
+
+
+def test_u15_samples_differ_by_language_and_hold_the_poorest(world):
+    list_id, who = scenes.add_people(world, world.a, 30, city="Oslo")
+    for index, language in enumerate(("de", "sv", "nb")):
+        change(world, "UPDATE contact SET attributes = attributes || jsonb_build_object('language', CAST(:l AS text)) WHERE email = ANY(:e)",
+               l=language, e=who[index * 5 : index * 5 + 5])  # fmt: skip
+    change(world, 'UPDATE contact SET attributes = \'{"language": "en"}\' WHERE email = :e', e=who[-1])
+    campaign_id, _ = submitted(world, list_id, 25)
+    (step,) = reviewed(world, campaign_id)["steps"]
+    samples = {s["email"]: s for s in step["samples"]}
+    assert {s["label"].rpartition(" · ")[2] for s in samples.values()} == {"de", "sv", "nb", "en"}
+    poorest = samples[who[-1]]
+    assert poorest["label"] == "No name · en"
+    assert "Hello friend from ," in poorest["html"]
+    assert any(s["html"].startswith("<p>Hallo Name") for s in samples.values())
+    assert step["links"] == ["https://shop.northwind.example/sale"]
+    assert (step["name"], step["channel"]["from_address"]) == ("Invitation", "club@news.northwind.example")
+
+
+def test_r14_a_viewer_sees_nobody(world):
+    list_id, _ = scenes.add_people(world, world.a, 3, tag="secretperson", city="Hammerfest", last_name="Svensson")
+    for content in (
+        {},
+        {"subject": "{% if contact.city %}{% endif %}"},
+    ):  # a message that can be made, and one that fails
+        campaign_id, _ = submitted(world, list_id, 25 + len(content), **content)
+        shown = reviewed(world, campaign_id, Role.VIEWER)
+        text = str(shown)
+        assert not any(word in text for word in ("secretperson", "Hammerfest", "Svensson", "Name secret"))
+        full = reviewed(world, campaign_id, Role.MANAGER)
+        assert "secretperson" in str(full)
+        assert [len(s["samples"]) for s in shown["steps"]] == [len(s["samples"]) for s in full["steps"]]
+        assert {k: shown[k] for k in ("count", "reachable", "content_hash")} == {
+            k: full[k] for k in ("count", "reachable", "content_hash")
+        }
+        for sample in shown["steps"][0]["samples"]:
+            assert sample["email"] == "s•••@example.org"
+        change(world, "UPDATE channel_configuration SET name = name || :n", n=campaign_id)
+
+
+def test_a_message_that_cannot_be_made_is_shown_as_such(world):
+    list_id, who = scenes.add_people(world, world.a, 2)
+    change(
+        world,
+        'UPDATE contact SET attributes = attributes || \'{"first_name": "=?utf-8?q?x=0D=0ABcc:_evil@example.org?=", "language": "de"}\' WHERE email = :e',
+        e=who[0],
+    )
+    campaign_id, _ = submitted(world, list_id, 25)
+    samples = {s["email"]: s for s in reviewed(world, campaign_id)["steps"][0]["samples"]}
+    broken, sound = samples[who[0]], samples[who[1]]
+    assert broken["failure"].startswith("subject:") and broken["html"] == broken["text"] == broken["subject"] == ""
+    assert "evil" not in broken["failure"]
+    assert sound["failure"] is None and sound["html"]
+
+
+def test_r1_the_review_says_when_it_would_start(world):
+    list_id, _ = scenes.add_people(world, world.a, 1)
+    campaign_id, _ = submitted(world, list_id, 25, at=scenes.soon(5))
+    found = reviewed(world, campaign_id)
+    assert found["effective_if_approved_now"] == found["planned_at"]
+    assert found["time_zone"] == scenes.ZONE
+
+
+def test_a_campaign_on_call_shows_an_example(world):
+    channel = scenes.add_channel(world, world.a, 25, purpose="transactional")
+    campaign_id = scenes.make_campaign(world, world.a, kind="api", purpose="transactional")
+    scenes.save(world, world.a, campaign_id, scenes.api_draft(channel))
+    scenes.submit(world, world.a, campaign_id)
+    found = reviewed(world, campaign_id)
+    assert (found["count"], found["reachable"], found["drop_outs"], found["planned_at"]) == (None, None, {}, None)
+    (sample,) = found["steps"][0]["samples"]
+    assert (sample["contact_id"], sample["label"]) == (None, "Example")
+    assert "(reset_url)" in sample["html"]
+
+
+# Tokens of links: the preview's are for nobody, the message's for one person.
+TOKENS = re.compile(r"/(c|u)/[A-Za-z0-9_-]+")
+
+
+def without_tokens(text: str) -> str:
+    return TOKENS.sub(r"/\1/…", text)
+
+
+def test_g_the_sample_is_the_message_byte_for_byte_but_for_the_tokens(world, room, sink):
+    """What was shown is what arrives: the same bytes, but that each link leads through that person's own token."""
+    list_id, who = scenes.add_people(world, world.a, 5, city="Trondheim & Røros <north>", last_name='O"Hara')
+    change(world, 'UPDATE contact SET attributes = attributes || \'{"language": "de"}\' WHERE email = :e', e=who[2])
+    change(world, "UPDATE contact SET attributes = '{}' WHERE email = :e", e=who[4])
+    at = scenes.soon()
+    campaign_id, content_hash = submitted(world, list_id, sink.port, at=at)
+    (step,) = reviewed(world, campaign_id)["steps"]
+    assert len(step["samples"]) >= 3
+    scenes.approve(world, world.a, campaign_id, content_hash)
+    room.at(at).run()
+    received = {m.rcpt: message_from_bytes(m.data, policy=policy.SMTP) for m in sink.messages}
+    assert len(received) == 5
+    for sample in step["samples"]:
+        message = received[sample["email"]]
+        html = message.get_body(("html",)).get_content().replace("\r\n", "\n")
+        text = message.get_body(("plain",)).get_content().replace("\r\n", "\n")
+        assert message["Subject"] == sample["subject"]
+        # A mail's last line ends; that is all that is added.
+        assert without_tokens(html).rstrip("\n") == without_tokens(sample["html"]).rstrip("\n")
+        assert without_tokens(text).rstrip("\n") == without_tokens(sample["text"]).rstrip("\n")
+        assert "/c/preview/0" in sample["html"] and "/u/preview" in sample["html"]
+        assert "preview" not in html
+
+
+def test_the_numbers_are_of_today_the_text_is_what_was_submitted(world):
+    """Counts follow the list until the start (R4); the message and the rule do not change after submission."""
+    list_id, who = scenes.add_people(world, world.a, 3)
+    campaign_id, content_hash = submitted(world, list_id, 25)
+    change(
+        world, "DELETE FROM list_member m USING contact c WHERE c.contact_id = m.contact_id AND c.email = :e", e=who[0]
+    )
+    change(world, "UPDATE channel_configuration SET from_name = 'Somebody else'")
+    found = reviewed(world, campaign_id)
+    assert (found["count"], found["content_hash"]) == (2, content_hash)
+    assert found["steps"][0]["channel"]["from_name"] == "Northwind Club"
+
+
+def test_a_late_look_at_a_passed_slot(world):
+    list_id, _ = scenes.add_people(world, world.a, 1)
+    campaign_id, _ = submitted(world, list_id, 25)
+    change(world, "UPDATE revision SET planned_at = planned_at - interval '2 hours'")
+    assert reviewed(world, campaign_id)["effective_if_approved_now"] is None
