@@ -9,7 +9,7 @@ from flask_smorest import Blueprint
 from werkzeug.exceptions import HTTPException
 
 from saas.accounts import routes as accounts
-from saas.audiences.routes import audiences, imports, lists
+from saas.audiences.routes import audiences
 from saas.campaigns.routes import campaigns, revisions
 from saas.channels import routes as channels
 from saas.http import problem
@@ -32,8 +32,6 @@ API: Final[tuple[Blueprint, ...]] = (
     accounts.blp,
     tenants.blp,
     channels.blp,
-    lists.blp,
-    imports.blp,
     audiences.blp,
     campaigns.blp,
     revisions.blp,

@@ -48,9 +48,9 @@ def counts_by_state(session: Session, *, actor: Actor) -> dict[CampaignState, in
     return {CampaignState(state): count for state, count in rows}
 
 
-def campaign(session: Session, *, actor: Actor, campaign_id: UUID) -> Campaign:
-    """Return a campaign that the actor may read. Raises NotFound."""
-    row = session.scalars(_visible(session, actor).where(Campaign.campaign_id == campaign_id)).first()
+def campaign(session: Session, *, actor: Actor, campaign_id: UUID, action: Action = Action.CAMPAIGN_READ) -> Campaign:
+    """Return a campaign for which the actor has a right. Raises NotFound."""
+    row = session.scalars(_visible(session, actor, action).where(Campaign.campaign_id == campaign_id)).first()
     if row is None:
         raise NotFound.of("campaign")
     return row

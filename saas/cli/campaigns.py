@@ -8,6 +8,7 @@ from uuid import UUID
 
 import click
 import sqlalchemy as sa
+from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -26,6 +27,7 @@ from saas.tenants.models import Tenant
 from saas.tenants.queries import workspaces
 
 _PAGE: Final = 200
+_TO_THE_MINUTE: Final = 16
 _ID_WIDTH: Final = 30  # people copy ids: they are never cut
 _PARTS: Final = ("planned", "accepted", "skipped", "failed", "cancelled", "uncertain", "open")
 
@@ -40,15 +42,13 @@ def campaigns() -> None:
 @click.option("--state", type=click.Choice([state.value for state in CampaignState]), help="Only those in this state.")
 def list_campaigns(workspace: str, state: str | None) -> None:
     """List a workspace's campaigns, newest first."""
-    table = Table(
-        Column("Campaign", no_wrap=True, min_width=_ID_WIDTH), "Name", "Kind", "State", "Revision", "Starts (UTC)"
-    )
+    identity = Column("Campaign", no_wrap=True, min_width=_ID_WIDTH)
+    table = Table(identity, "Name", "Kind", "State", "Starts (UTC)", box=SIMPLE_HEAD, pad_edge=False)
     with transaction() as work:
         actor = _enter(work, _workspace(work, workspace))
         for row, newest in _all(work, actor, CampaignState(state) if state else None):
-            at = _moment(newest.effective_at or newest.planned_at)
-            revision = f"{newest.no}, {newest.state}"
-            table.add_row(show("cam", row.campaign_id), row.name, row.kind, row.state, revision, at)
+            at = _moment(newest.effective_at or newest.planned_at)[:_TO_THE_MINUTE]
+            table.add_row(show("cam", row.campaign_id), row.name, row.kind, row.state, at)
     console.print(table)
 
 

@@ -4,6 +4,7 @@ The steps: `check_email` when a draft is saved, `links.track` once per revision 
 `render_email` for a chunk of people, `compose` for each of them.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -28,6 +29,8 @@ from saas.kernel.errors import Fault
 
 UNSUBSCRIBE_VARIABLE: Final = "unsubscribe_url"
 _EMPTY: Final[Mapping[str, object]] = MappingProxyType({})
+# A line break in somebody's name becomes a space in a subject; other control characters fail that person's message.
+_LINE_ENDS: Final = re.compile(r"[\t\n\v\f\r\x85\u2028\u2029]+")
 _CONTROL_IN_LINE: Final = "".join(map(chr, (*range(32), 127)))
 
 
@@ -90,7 +93,7 @@ def _fit(made: dict[str, str] | RenderFailure) -> Rendered | RenderFailure:
     """Judge what only shows once values stand in it (a merge value may hold encoded line breaks or an address)."""
     if isinstance(made, RenderFailure):
         return made
-    subject = made["subject"].strip()
+    subject = _LINE_ENDS.sub(" ", made["subject"]).strip()
     if not subject:
         return RenderFailure("subject: it is empty")
     if links.forbidden_href(made["html"]):

@@ -103,6 +103,7 @@ def test_people_are_invited_all_or_none_and_an_invitation_can_be_withdrawn(world
     visitor, page = any_visitor, as_role(any_visitor, world, Role.ADMIN)
     visitor.open(f"/w/{world.a.wsp}/settings/members")
     page.get_by_role("link", name="Invite people").click()
+    page.get_by_text("“Astrid Vik <astrid@northwind.example>” works too").wait_for()
     typed = "Astrid Vik <astrid@northwind.example>, jonas@lantern.example\ngreta at northwind"
     page.get_by_label("Addresses").fill(typed)
     page.get_by_label("Manager:").check()

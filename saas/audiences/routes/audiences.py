@@ -4,10 +4,10 @@ from functools import partial
 from typing import Any, Final
 
 from flask import Response
-from flask_smorest import Blueprint
 
 from saas.audiences.models import Audience
 from saas.audiences.queries import audiences as queries
+from saas.audiences.routes import imports
 from saas.audiences.schemas import (
     AudienceArguments,
     AudienceChanges,
@@ -25,7 +25,7 @@ from saas.http.types import Context, Scope
 from saas.kernel.ids import show
 from saas.permissions.types import Action
 
-blp = Blueprint("audiences", __name__, description="Audiences: rules over the contacts of a list")
+blp = imports.blp  # one blueprint in three leaves: this one, imported by the application, brings the others
 _OUT: Final = AudienceOut()
 
 _audience = partial(path_id, "aud", what="audience")

@@ -6,10 +6,10 @@ from functools import partial
 from typing import IO, Any, Final
 
 from flask import Response, json, request
-from flask_smorest import Blueprint
 
 from saas.audiences.models import Import
 from saas.audiences.queries import imports as queries
+from saas.audiences.routes import lists
 from saas.audiences.schemas import ImportOut, ImportQuery, InList
 from saas.audiences.service import imports
 from saas.http.fields import path_id
@@ -20,8 +20,8 @@ from saas.kernel.errors import Invalid
 from saas.kernel.ids import show
 from saas.permissions.types import Action
 
-blp = Blueprint("imports", __name__, description="Imports of files into lists")
-_UPLOAD: Final = "imports.start_import"
+blp = lists.blp
+_UPLOAD: Final = "audiences.start_import"
 _ROUND_THE_FILE: Final = 1024 * 1024
 _BLOCK: Final = 64 * 1024
 _OUT: Final = ImportOut()

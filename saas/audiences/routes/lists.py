@@ -38,7 +38,7 @@ from saas.kernel.ids import show
 from saas.kernel.paging import Page
 from saas.permissions.types import Action
 
-blp = Blueprint("lists", __name__, description="Attributes, lists and contacts")
+blp = Blueprint("audiences", __name__, description="Attributes, lists, contacts, imports and audiences")
 _COLUMNS: Final = tuple(name for name in ListOut().fields if name != "member_count")
 _CONTACTS: Final = paged(ContactOut)
 

@@ -26,6 +26,9 @@ _ADDRESS: Final = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
     r"@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?",
 )
+_MAILBOX: Final = re.compile(
+    r"(?:[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]|[\u00a1-\u2027\u202a-\ud7ff\ue000-\U0010ffff]){1,64}@[A-Za-z0-9.-]{1,255}"
+)
 _ATOMS: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _ENCODED_OVERHEAD: Final = len("=?utf-8?b??=")
 
@@ -64,6 +67,15 @@ def guard_address(address: str) -> str:
     return address
 
 
+def guard_mailbox(address: str) -> str:
+    """Return a recipient's address; its local part may be international (RFC 6531). Raises BadHeader."""
+    if address.isascii():
+        return guard_address(address)
+    if len(address) > 254 or "=?" in address or ".." in address or not _MAILBOX.fullmatch(address):
+        raise BadHeader("This is not a single plain mail address.")
+    return address
+
+
 def guard_url(url: str) -> str:
     """Return an http or https address fit for `<…>` in a header. Raises BadHeader."""
     if len(url) > MAX_VALUE or not re.fullmatch(r"https?://[!-;=?-~]+", url) or "=?" in url:
@@ -80,9 +92,17 @@ def text_header(name: str, value: str) -> str:
     return fold(name, words if plain else _encoded_words(value, first_room=LINE - len(name) - 2))
 
 
+def recipient_header(name: str, address: str, *, display_name: str = "") -> str:
+    """Return a whole header of one recipient, in UTF-8 where the address needs it (RFC 6532). Raises BadHeader."""
+    return _header_of(name, guard_mailbox(address), display_name)
+
+
 def address_header(name: str, address: str, *, display_name: str = "") -> str:
     """Return a whole header of one address. Raises BadHeader."""
-    mailbox = guard_address(address)
+    return _header_of(name, guard_address(address), display_name)
+
+
+def _header_of(name: str, mailbox: str, display_name: str) -> str:
     shown = guard_value(display_name).strip()
     if not shown:
         return fold(name, [mailbox])

@@ -32,7 +32,7 @@ def build(rendered: Rendered, addressing: Addressing) -> bytes:
     edge = f"\r\n--{boundary}".encode()
     return b"".join(
         (
-            "\r\n".join(head).encode("ascii"),
+            "\r\n".join(head).encode(),
             b"\r\n",
             *(edge, _part("plain", rendered.text)),
             *(edge, _part("html", rendered.html)),
@@ -45,7 +45,7 @@ def _headers(subject: str, addressing: Addressing) -> list[str]:
     sender = addressing.sender
     lines = [
         headers.address_header("From", sender.from_address, display_name=sender.from_name),
-        headers.address_header("To", addressing.to, display_name=addressing.to_name),
+        headers.recipient_header("To", addressing.to, display_name=addressing.to_name),
         headers.text_header("Subject", subject),
         f"Date: {format_datetime(addressing.date.astimezone(UTC))}",
         f"Message-ID: {_matching(_MESSAGE_ID, addressing.message_id)}",

@@ -109,7 +109,7 @@ class _Call:
 
 
 def _prepare(session: Session, actor: Actor, campaign_id: UUID) -> _Call:
-    campaign = campaigns.campaign(session, actor=actor, campaign_id=campaign_id)
+    campaign = campaigns.campaign(session, actor=actor, campaign_id=campaign_id, action=Action.CAMPAIGN_TRIGGER)
     require(actor, Action.CAMPAIGN_TRIGGER, campaign.project_id)
     if CampaignKind(campaign.kind) is not CampaignKind.API:
         raise NotAccepting("This campaign starts by its date, not by a call.")

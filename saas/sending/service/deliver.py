@@ -15,7 +15,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from saas.campaigns.rules.document import Damaged
 from saas.channels.models import ChannelConfiguration
-from saas.channels.rules import ehlo_name
+from saas.channels.rules import ehlo_name, wire_address
 from saas.channels.service import open_adapter
 from saas.channels.types import Adapter, Outgoing
 from saas.content.jail.renderer import Renderer
@@ -167,7 +167,7 @@ class SenderProcess:
             if watch.may_still_get(index):
                 channel = compiled.step.channel
                 sender = channel["return_path"] or channel["from_address"]
-                yield Outgoing(index, sender, claimed.people[index].email, message)
+                yield Outgoing(index, sender, wire_address(claimed.people[index].email) or "", message)
 
     def _row(
         self, claimed: Claimed, compiled: Compiled, person: Person, keys: dict[Purpose, bytes]
@@ -197,7 +197,7 @@ class SenderProcess:
             rendered,
             addressing=Addressing(
                 sender=Sender(channel["from_name"], channel["from_address"], channel["reply_to"] or ""),
-                to=person.email,
+                to=wire_address(person.email) or "",
                 message_id=self._message_id(claimed, person, channel["from_address"]),
                 date=now,
                 unsubscribe_url=self._unsubscribe_url(claimed, person, keys) if compiled.marketing else "",

@@ -14,8 +14,10 @@ from saas.audiences.queries.attributes import attribute_kinds
 from saas.audiences.queries.segment import count
 from saas.audiences.rules.segment import parse
 from saas.audiences.service import importing, imports
+from saas.audiences.types import IMPORT_FILE
 from saas.kernel.clock import SystemClock
 from saas.permissions.types import Role
+from saas.platform.agenda.service import arm
 from tests.integration.audiences.conftest import BUNDLED, ROOT, expected_of, known_files
 
 pytestmark = pytest.mark.integration
@@ -196,18 +198,25 @@ def test_killed_in_the_middle_it_goes_on_and_ends_the_same(office, app_settings,
 def test_of_two_workers_at_one_import_only_one_writes(office, monkeypatch):
     monkeypatch.setattr(importing, "CHUNK_ROWS", 1)
     import_id = office.upload(HEAD + b"a@example.com,A,1,\nb@example.com,B,2,\nc@example.com,C,3,\n")
-    save, done = importing._save, []
+    save, late = importing._save, []
 
-    def late(desk, plan):
-        # The other worker does everything while this one has only looked.
-        if not done:
-            done.append(True)
-            office.work_later(import_id)
+    def after_another(desk, plan):
+        # While this worker was only looking, another one took the import over and saved the first row.
+        if not late:
+            late.append(desk)
+            next(save(desk, plan))
         return save(desk, plan)
 
-    monkeypatch.setattr(importing, "_save", late)
-    office.work()
+    monkeypatch.setattr(importing, "_save", after_another)
+    assert office.work() == 1
     row = office.found(import_id)
+    assert (row.state, row.counts["rows"], row.position) == ("running", 1, 1)
+    # Whoever woke up too late let go; what it left behind goes on where the other one stood.
+    monkeypatch.setattr(importing, "_save", save)
+    with office.session() as session:
+        arm(session, work=IMPORT_FILE, subject=import_id, due_at=SystemClock().now())
+        session.commit()
+    row = office.work_later(import_id)
     assert (row.state, row.counts["rows"], row.counts["created"], row.position) == ("done", 3, 3, 3)
 
 

@@ -1,5 +1,6 @@
 """Rules as SQL: compared with a plain evaluator over people with odd values, and nothing can make them fail."""
 
+import re
 from decimal import Decimal
 
 import pytest
@@ -235,6 +236,14 @@ def test_a_new_workspace_is_filled_and_counted_quickly_whatever_the_statistics_s
     lines = b"".join(b"user%d@example.com,%s\n" % (no, (b"yes", b"no")[no % 2]) for no in range(20_000))
     row = office.run(b"E-mail,Newsletter\n" + lines)
     assert (row.finished_at - row.started_at).total_seconds() < 30
+    looked_up = (
+        "EXPLAIN SELECT 1 FROM contact WHERE tenant_id = :t AND email_key = 'user7@example.com'",
+        "EXPLAIN SELECT 1 FROM consent WHERE tenant_id = :t AND contact_id = :t AND topic = 'newsletter'",
+    )
+    with office.session() as session:
+        for statement, column in zip(looked_up, ("email_key", "contact_id"), strict=True):
+            plan = "\n".join(session.scalars(sa.text(statement), {"t": office.place.tenant_id}))
+            assert re.search(rf"Index Cond: .*{column} = ", plan), plan
     rule = parse({"not": {"consent": "newsletter", "is": "none"}}, kinds=KINDS)
     with office.session() as session:
         session.execute(sa.text("SET LOCAL statement_timeout = '3s'"))

@@ -203,3 +203,23 @@ def test_long_subjects_are_folded_between_words():
     line = headers.text_header("Subject", "word " * 40 + "end")
     assert all(len(each) <= headers.LINE for each in line.split("\r\n"))
     assert line.replace("\r\n", "") == "Subject: " + "word " * 40 + "end"
+
+
+@pytest.mark.parametrize("address", ["почта143@example.com", "josé@xn--e1afmkfd.example", "a@b.example"])
+def test_recipients_may_have_international_local_parts(address):
+    assert headers.recipient_header("To", address) == f"To: {address}"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "почта@при мер.example",
+        "по\u2028чта@example.com",
+        "по,чта@example.com",
+        "по<чта@example.com",
+        "п..х@example.com",
+    ],
+)
+def test_what_is_no_single_recipient_is_refused(address):
+    with pytest.raises(BadHeader):
+        headers.recipient_header("To", address)

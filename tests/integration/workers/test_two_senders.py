@@ -1,0 +1,24 @@
+"""Several senders share a run (architecture.md 1)."""
+
+import pytest
+import sqlalchemy as sa
+
+from tests.integration.workers.rig import wait_until
+from tests.worlds import bound
+
+pytestmark = [pytest.mark.integration, pytest.mark.e2e]
+
+
+def test_two_senders_share_a_run_of_a_thousand(world, runs, fleet, sink):
+    campaign_id, addresses = runs.begin(world.a, 1000)
+    senders = fleet.senders(processes=2)
+    owners = fleet.owners()
+    fleet.dispatcher()
+    found = runs.finish(world.a, campaign_id)
+    assert (found.planned, found.accepted) == (1000, 1000)
+    assert sink.copies() == dict.fromkeys(addresses, 1)
+    with bound(world.engine, world.a) as session:
+        did = set(session.scalars(sa.text("SELECT owner FROM chunk")))
+    assert did == set(owners)
+    wait_until(lambda: runs.state(world.a, campaign_id) == "completed", what="the campaign is over")
+    assert senders.stop() < 15
