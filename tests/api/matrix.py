@@ -172,8 +172,8 @@ BODIES: dict[str, Body] = {
     "channels.change": lambda *_: {"name": "x"},
     "channels.send_trial": lambda _, place: {"to": place.emails[Role.ADMIN]},
     "campaigns.patch_campaign": lambda *_: {"name": "x"},
-    "campaigns.save_draft": lambda *_: {"draft": {}},
-    **{f"campaigns.{name}": _decision for name in ("approve", "publish", "request_changes", "reject", "revoke")},
+    "revisions.save_draft": lambda *_: {"draft": {}},
+    **{f"revisions.{name}": _decision for name in ("approve", "publish", "request_changes", "reject", "revoke")},
     "trigger.trigger": lambda *_: {"recipients": [{"email": "x@northwind.example"}]},
 }  # fmt: skip
 

@@ -40,7 +40,7 @@ DRAWN = create_app(
     )
 )  # fmt: skip
 UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
-_VOLATILE = re.compile(r'"(instance|request_id)": ?"[^"]*",?\s*|req_[0-9a-f]{24}|csrf[^>]*>')
+_VOLATILE = re.compile(r'"(instance|request_id)": ?"[^"]*",?\s*|req_[0-9a-f]{24}|(?i:csrf)[^>]*>|<time.*?</time>')
 
 
 @dataclass(frozen=True)
@@ -311,7 +311,8 @@ def test_agency_routes_are_for_owners(scene, cell):
     for role in CAMPAIGN_ROLES:
         answer = scene.call(scene.client(f"own {role}", scene.victim, role), cell, url)
         assert answer.status_code == 403, answer.text
-        assert answer.get_json()["code"] == "lacks_right"
+        if cell.rule.rule.startswith("/api/"):
+            assert answer.get_json()["code"] == "lacks_right"
 
 
 @pytest.mark.parametrize("cell", scoped(Scope.ACCOUNT, Scope.AGENCY), ids=str)
