@@ -6,6 +6,7 @@ from typing import Final
 import click
 
 from saas.cli.campaigns import campaigns
+from saas.cli.contacts import contacts
 from saas.cli.db import db
 from saas.cli.demo.command import demo
 from saas.cli.doctor import doctor
@@ -14,7 +15,7 @@ from saas.cli.shell import run
 from saas.cli.up import up
 from saas.cli.users import users
 
-COMMANDS: Final[tuple[click.Command, ...]] = (demo, up, services, db, users, campaigns, doctor)
+COMMANDS: Final[tuple[click.Command, ...]] = (demo, up, services, db, users, contacts, campaigns, doctor)
 
 
 @click.group(

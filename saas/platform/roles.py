@@ -90,9 +90,7 @@ def _make_roles(admin: psycopg.Connection, roles: Roles) -> None:
 
 def _make_database(admin: psycopg.Connection, database: str) -> None:
     if not admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,)).fetchone():
-        admin.execute(
-            sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(database), sql.Identifier(OWNER))
-        )
+        admin.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(database), sql.Identifier(OWNER)))
     admin.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(database)))
     for name in (APP, OWNER, BACKUP):
         admin.execute(

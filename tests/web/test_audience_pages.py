@@ -67,7 +67,9 @@ def begin_import(visitor, world):
     visitor.press("Make list")
     assert "is made" in visitor.said()
     page.get_by_role("link", name="Import people").click()
-    page.get_by_label("File", exact=True).set_input_files({"name": "october.csv", "mimeType": "text/csv", "buffer": PEOPLE})
+    page.get_by_label("File", exact=True).set_input_files(
+        {"name": "october.csv", "mimeType": "text/csv", "buffer": PEOPLE}
+    )
     visitor.press("Upload and import")
     page.wait_for_url("**/imports/imp_*")
     page.get_by_text("Queued").wait_for()
@@ -84,7 +86,11 @@ def test_a_file_becomes_a_list_and_the_list_an_audience(world, any_visitor, work
         "New people": "60", "Updated": "0", "Unchanged": "0", "Duplicates": "2", "Refused": "1", "Rows in the file": "63",
     }  # fmt: skip
     columns = cells(page, "What became of the columns")
-    assert columns["City"] == "City" and columns["Newsletter"] == "Consent: newsletter" and columns["Shop no"] == "Left out"
+    assert (
+        columns["City"] == "City"
+        and columns["Newsletter"] == "Consent: newsletter"
+        and columns["Shop no"] == "Left out"
+    )
     facts = page.get_by_label("About the file").inner_text()
     assert "cp1252" in facts and "Semicolon" in facts
     with page.expect_download() as download:
@@ -215,7 +221,9 @@ def test_a_file_that_cannot_be_read_says_why(world, visitor, worker, manager):
     list_id = made_list(manager, world.a)
     page = visitor.sign_in(email_of(world, world.a, Role.MANAGER)).page
     visitor.open(f"/w/{world.a.wsp}/imports/new?list_id={list_id}")
-    page.get_by_label("File", exact=True).set_input_files({"name": "a.csv", "mimeType": "text/csv", "buffer": b"Name,City\nKari,Oslo\n"})
+    page.get_by_label("File", exact=True).set_input_files(
+        {"name": "a.csv", "mimeType": "text/csv", "buffer": b"Name,City\nKari,Oslo\n"}
+    )
     visitor.press("Upload and import")
     page.wait_for_url("**/imports/imp_*")
     worker()
@@ -259,7 +267,14 @@ def test_a_viewer_sees_counts_but_no_people_and_no_forms(world, visitor, manager
     body = {"name": "All", "project_id": world.a.prj, "list_id": list_id, "rule": {"all": []}}
     audience = manager.post("/audiences", body).get_json()["audience_id"]
     page = visitor.sign_in(email_of(world, world.a, Role.VIEWER)).page
-    paths = ("lists", f"lists/{list_id}", "audiences", f"audiences/{audience}", "imports", f"imports/{upload['import_id']}")
+    paths = (
+        "lists",
+        f"lists/{list_id}",
+        "audiences",
+        f"audiences/{audience}",
+        "imports",
+        f"imports/{upload['import_id']}",
+    )
     for path in paths:
         assert visitor.open(f"/w/{world.a.wsp}/{path}").status == 200
         assert page.locator("main form, main button").count() == 0, path
@@ -283,7 +298,14 @@ def test_another_workspaces_ids_are_missing_here(world, manager, worker):
                  f"imports/{upload['import_id']}/errors", f"imports/{upload['import_id']}/progress", "lists/nonsense"):  # fmt: skip
         assert admin.http.get(f"/w/{world.a.wsp}/{path}").status_code == 404, path
         assert admin.http.get(f"/w/{world.b.wsp}/{path}").status_code == 404, path
-    form = {"csrf_token": admin.csrf, "version": "1", "name": "x", "list_id": list_id, "visibility": "public", "join": "all"}
+    form = {
+        "csrf_token": admin.csrf,
+        "version": "1",
+        "name": "x",
+        "list_id": list_id,
+        "visibility": "public",
+        "join": "all",
+    }
     for path in (f"lists/{list_id}", f"lists/{list_id}/delete", f"audiences/{audience}", f"audiences/{audience}/delete",
                  f"audiences/{audience}/count", f"imports/{upload['import_id']}/cancel", "audiences/new"):  # fmt: skip
         assert admin.http.post(f"/w/{world.a.wsp}/{path}", data=form).status_code == 404, path
@@ -297,13 +319,21 @@ def test_a_form_without_its_token_does_nothing(world, manager):
     assert manager.get("/lists").get_json()["data"] == []
 
 
-@pytest.mark.parametrize("options", [{"viewport": DESK}, {"viewport": PHONE, "color_scheme": "dark"}], ids=["desk", "phone"])
+@pytest.mark.parametrize(
+    "options", [{"viewport": DESK}, {"viewport": PHONE, "color_scheme": "dark"}], ids=["desk", "phone"]
+)
 def test_pages_are_accessible_and_fit(world, browser, server, manager, worker, options):
     list_id = made_list(manager, world.a)
-    upload = manager.call("POST", f"/imports?list_id={list_id}", data=PEOPLE, content_type="text/csv").get_json()["import_id"]
+    upload = manager.call("POST", f"/imports?list_id={list_id}", data=PEOPLE, content_type="text/csv").get_json()[
+        "import_id"
+    ]
     worker()
-    waiting = manager.call("POST", f"/imports?list_id={list_id}", data=PEOPLE, content_type="text/csv").get_json()["import_id"]
-    rule = {"all": [{"consent": "newsletter", "is": "given"}, {"attribute": "orders", "op": "between", "value": [1, 9]}]}
+    waiting = manager.call("POST", f"/imports?list_id={list_id}", data=PEOPLE, content_type="text/csv").get_json()[
+        "import_id"
+    ]
+    rule = {
+        "all": [{"consent": "newsletter", "is": "given"}, {"attribute": "orders", "op": "between", "value": [1, 9]}]
+    }
     body = {"name": "Busy", "project_id": world.a.prj, "list_id": list_id, "rule": rule}
     audience = manager.post("/audiences", body).get_json()["audience_id"]
     person = manager.get(f"/lists/{list_id}/contacts").get_json()["data"][0]["contact_id"]

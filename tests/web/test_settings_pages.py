@@ -117,7 +117,10 @@ def test_people_are_invited_all_or_none_and_an_invitation_can_be_withdrawn(world
     page.get_by_label("Addresses").fill(typed.replace(" at ", "@") + ".example")
     visitor.press("Send invitations")
     page.get_by_text("3 invitations are on their way.").wait_for()
-    found = {line["email"]: (line["name"], line["role"], line["project_id"]) for line in admin.get("/invitations").get_json()["data"]}
+    found = {
+        line["email"]: (line["name"], line["role"], line["project_id"])
+        for line in admin.get("/invitations").get_json()["data"]
+    }
     assert found["astrid@northwind.example"] == ("Astrid Vik", "manager", world.a.prj)
     assert len(found) == 3
     page.get_by_role("button", name="Send again: invitation to jonas@lantern.example").click()
@@ -272,7 +275,9 @@ def test_another_workspaces_ids_are_missing_here(world, way_out):
     assert theirs.get(f"/channels/{channel_id}").get_json()["version"] == 1
 
 
-@pytest.mark.parametrize("options", [{"viewport": DESK}, {"viewport": PHONE, "color_scheme": "dark"}], ids=["desk", "phone"])
+@pytest.mark.parametrize(
+    "options", [{"viewport": DESK}, {"viewport": PHONE, "color_scheme": "dark"}], ids=["desk", "phone"]
+)
 def test_pages_are_accessible_and_fit(world, browser, server, way_out, options):
     admin = world.client(world.a, Role.ADMIN)
     channel_id = admin.post("/channels", channel(way_out)).get_json()["channel_id"]

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from saas.audiences.queries.attributes import attribute_kinds
-from saas.audiences.queries.segment import members_select
+from saas.audiences.queries.segment import members_select, steady_plans
 from saas.audiences.rules import segment
 from saas.campaigns.models import Campaign, Revision
 from saas.campaigns.rules.document import Damaged, Document, Step, read
@@ -154,7 +154,8 @@ def _forecast(
     if people is None:
         return None, None, {}
     marketing = Purpose(document.purpose) is Purpose.MARKETING
-    reasons = drop_outs(session, people, marketing=marketing, topic=document.topic)
+    with steady_plans(session):
+        reasons = drop_outs(session, people, marketing=marketing, topic=document.topic)
     dropped = {reason: count for reason, count in reasons.items() if reason is not None}
     return sum(reasons.values()), reasons.get(None, 0), dropped
 

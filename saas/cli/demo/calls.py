@@ -59,11 +59,11 @@ def _key(world: World) -> Api:
     body = {
         "name": "Shop",
         "role": "manager",
-        "scopes": ["campaign:read", "campaign:trigger"],
+        "scopes": ["campaign:trigger"],
         "project_id": world.project_id,
     }
     made = world.callers["admin"].post("/api-keys", body, expect=201)
-    world.screen.tick(f"API key “{made['name']}” (…{made['last4']}), which reads and triggers campaigns, nothing else")
+    world.screen.tick(f"API key “{made['name']}” (…{made['last4']}), which triggers campaigns, nothing else")
     key = Api(world.ports.web_url, key=made["key"])
     answer = key.call("GET", f"/lists/{world.list_id}")
     agree("What the key hears when it asks for a list", found=answer.status, expected=403)

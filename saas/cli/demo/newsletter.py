@@ -10,8 +10,8 @@ from saas.cli.demo.screen import agree, insist
 from saas.cli.demo.world import TIME_ZONE, World, check_mails, refused
 from saas.platform.embedded.inbox.types import Summary
 
-_MOST_FAILED: Final = 0.03
 _ANY_HASH: Final = "v1:" + "0" * 64
+_MOST_HOSTILE: Final = 0.001
 
 
 def build(world: World) -> Launch:
@@ -79,12 +79,18 @@ def approve_and_deliver(world: World, launch: Launch) -> None:
 
 
 def _check_failed(world: World, report: dict[str, Any]) -> None:
-    """Tell who could not be served; a file from real life has a few whom no mail server would take."""
+    """Tell whose message was refused: the file holds a few names that hide line breaks for a mail header."""
     failed, planned = report["failed"], report["planned"]
-    why = ", ".join(f"{count} {kind}" for kind, count in report["failed_by"].items())
-    insist(f"{failed} of {planned} failed: {why}.", holds=failed <= planned * _MOST_FAILED)
+    agree(
+        "People who failed otherwise than by a hostile name",
+        found=failed,
+        expected=report["failed_by"]["render_failed"],
+    )
+    insist(f"{failed} of {planned:,} messages could not be made.", holds=failed <= planned * _MOST_HOSTILE)
     if failed:
-        world.screen.warn(f"{failed} of {planned:,} could not be served for good: {why}")
+        world.screen.warn(
+            f"{failed} of {planned:,}: their name hides a line break for the subject; nothing was sent to them"
+        )
 
 
 def note(world: World, launch: Launch) -> None:

@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
+
+import idna
 
 from saas.cli.demo.client import Api, Unexpected
 from saas.cli.demo.contacts import ContactsFile
@@ -98,13 +100,20 @@ class World:
         return self.until(f"A message to {address}", lambda: next(self.inbox.messages(to=address, after=after), None))
 
     def mails_of(self, campaign_id: str, *, after: int | None = None) -> list[Summary]:
-        """Return the campaign's messages in the inbox, over all of its pages."""
+        """Return the campaign's messages in the inbox, over all of its pages; addresses as people write them."""
         start = self.first_mail if after is None else after
-        return [mail for mail in self.inbox.messages(after=start) if mail.headers_campaign == campaign_id]
+        mine = (mail for mail in self.inbox.messages(after=start) if mail.headers_campaign == campaign_id)
+        return [replace(mail, rcpt_to=tuple(map(_as_written, mail.rcpt_to))) for mail in mine]
 
     def save(self) -> None:
         """Write down what the next demo must know."""
         self.memory.save()
+
+
+def _as_written(address: str) -> str:
+    """Return an address with its domain in letters again; on the wire it is in its xn-- form."""
+    local, _, domain = address.rpartition("@")
+    return f"{local}@{idna.decode(domain)}"
 
 
 def newest_mail(inbox: InboxClient) -> int:

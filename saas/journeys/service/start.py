@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from saas.audiences.queries.attributes import attribute_kinds
-from saas.audiences.queries.segment import members_select
+from saas.audiences.queries.segment import members_select, steady_plans
 from saas.audiences.rules import segment
 from saas.audit import service as audit
 from saas.campaigns import queries as campaigns
@@ -131,7 +131,8 @@ def _snapshot(session: Session, campaign: Campaign, document: Document, now: dat
         sa.literal(now),
     ).order_by(members.c.contact_id)
     columns = ["tenant_id", "entry_id", "campaign_id", "occurrence", "contact_id", "entry_key", "single", "entered_at"]
-    session.execute(sa.insert(Entry).from_select(columns, rows, include_defaults=False))
+    with steady_plans(session):
+        session.execute(sa.insert(Entry).from_select(columns, rows, include_defaults=False))
 
 
 def _wake_runs(session: Session, campaign: Campaign, now: datetime) -> None:

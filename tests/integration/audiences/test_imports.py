@@ -109,6 +109,12 @@ def test_mapped_columns_are_the_truth_others_stay(office):
     office.run(b"E-mail,Newsletter\nann@example.com,y\n")
     office.run(b"E-mail,Plan\nann@example.com,pro\n")
     assert office.rows("SELECT status FROM consent WHERE tenant_id = :tenant") == [("given",)]
+    # What a person said elsewhere is theirs.
+    with office.session() as session:
+        session.execute(sa.text("UPDATE consent SET source = 'api'"))
+        session.commit()
+    office.run(b"E-mail,Newsletter\nann@example.com,no\n")
+    assert office.rows("SELECT status, source FROM consent WHERE tenant_id = :tenant") == [("given", "api")]
 
 
 def test_an_unsubscribe_is_never_lifted(office):

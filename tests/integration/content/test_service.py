@@ -142,9 +142,7 @@ def test_transactional_content_needs_no_unsubscribe(renderer):
     assert check_email(renderer, content, known=KNOWN, marketing=False).used == {"context.link"}
 
 
-@pytest.mark.parametrize(
-    "name", ["a\x00b", "a\x1bb", "=?utf-8?q?Bob=0D=0ABcc:_evil@x.example?=", "x" * 1000]
-)
+@pytest.mark.parametrize("name", ["a\x00b", "a\x1bb", "=?utf-8?q?Bob=0D=0ABcc:_evil@x.example?=", "x" * 1000])
 def test_a_hostile_name_fails_its_person_only(renderer, name):
     made = render_email(renderer, links.track(NEWS).content, [row(), row(name), row("Bo")])
     assert isinstance(made[1], RenderFailure)

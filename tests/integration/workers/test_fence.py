@@ -5,24 +5,27 @@ import signal
 import threading
 import time
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
 
 from saas.platform.agenda.types import Queue
 from saas.platform.agenda.work import work_once
+from saas.platform.roles import psycopg_url
 from tests import scenes
 from tests.engine_room import engine_room
 from tests.integration.workers.rig import connections_of, message_ids, wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.e2e]
-STOPPED_S = 7.0
+STOPPED_S = 5.5
 
 
 def on_its_way(sink, count=5):
     wait_until(lambda: len(sink.messages) >= count, what="the run is on its way")
 
 
+@pytest.mark.deep
 def test_suspended_and_nobody_took_over(world, runs, fleet, sink):
     """It missed its beats: it sends no more of its chunk, but settles what it knows, and a successor sends the rest."""
     sink.delay_s = 0.02
@@ -41,7 +44,7 @@ def test_suspended_and_nobody_took_over(world, runs, fleet, sink):
     assert worker not in senders.workers()
 
 
-@pytest.mark.parametrize("purpose", ["marketing", "transactional"])
+@pytest.mark.parametrize("purpose", [pytest.param("marketing", marks=pytest.mark.deep), "transactional"])
 def test_suspended_and_its_chunk_settled_by_somebody_else(world, runs, fleet, sink, admin, purpose):
     """Its connections are gone and it was silent for long, so it was buried. Awake again it must send nothing more."""
     sink.delay_s = 0.02
@@ -49,6 +52,7 @@ def test_suspended_and_its_chunk_settled_by_somebody_else(world, runs, fleet, si
     begin = runs.begin if purpose == "marketing" else runs.begin_api
     campaign_id, addresses = begin(world.a, 100)
     senders = fleet.senders(queue=queue)
+    fleet.valkey.ring(queue)
     on_its_way(sink)
     (worker,), dead = senders.workers(), fleet.owners()
     os.kill(worker, signal.SIGSTOP)
@@ -77,14 +81,19 @@ def test_suspended_and_its_chunk_settled_by_somebody_else(world, runs, fleet, si
         assert all(len(message_ids(sink, address)) == 1 for address in addresses)
 
 
-def test_no_beat_for_six_seconds(world, runs, fleet, sink, admin, database):
+def shut_database(servers, database, allow):
+    with psycopg.connect(psycopg_url(servers.admin_url), autocommit=True) as elsewhere:
+        elsewhere.execute(f'ALTER DATABASE "{database}" ALLOW_CONNECTIONS {allow}')
+
+
+def test_no_beat_for_six_seconds(world, runs, fleet, sink, admin, servers, database):
     """The database lets nobody in: sending stops by itself, and goes on once it does again; nobody is uncertain."""
     sink.delay_s = 0.02
     campaign_id, addresses = runs.begin(world.a, 150)
     senders = fleet.senders()
     fleet.dispatcher()
     on_its_way(sink)
-    admin.exec_driver_sql(f'ALTER DATABASE "{database}" ALLOW_CONNECTIONS false')
+    shut_database(servers, database, "false")
     try:
         for pid in connections_of(admin, fleet.owners()):
             admin.execute(sa.text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
@@ -93,7 +102,7 @@ def test_no_beat_for_six_seconds(world, runs, fleet, sink, admin, database):
         time.sleep(0.5)
         assert len(sink.messages) <= fenced + 1
     finally:
-        admin.exec_driver_sql(f'ALTER DATABASE "{database}" ALLOW_CONNECTIONS true')
+        shut_database(servers, database, "true")
     found = runs.finish(world.a, campaign_id)
     assert (found.accepted, found.uncertain) == (150, 0)
     assert sink.copies() == dict.fromkeys(addresses, 1)
@@ -137,7 +146,7 @@ def test_a_claim_whose_commit_was_never_answered(app, app_settings, world, sink,
         room.at(at).run(Queue.MAINTENANCE)
 
         def lose_the_answer(connection):
-            if room.sender.unsure is None or landed is None:
+            if room.sender.unsure is None:
                 return
             event.remove(room.engine, "commit", lose_the_answer)
             raw = connection.connection.dbapi_connection

@@ -129,7 +129,7 @@ def test_told_to_go_in_the_middle_of_a_run(world, runs, fleet, sink):
 def test_told_to_go_twice_and_while_idle(fleet):
     senders = fleet.senders(processes=2)
     dispatcher, maintenance = fleet.dispatcher(), fleet.start("--queue", "maintenance")
-    wait_until(lambda: maintenance.workers(), what="maintenance runs")
+    wait_until(maintenance.workers, what="maintenance runs")
     senders.process.send_signal(signal.SIGINT)
     assert senders.stop() < 15
     assert dispatcher.stop() < 15

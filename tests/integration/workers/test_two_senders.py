@@ -10,6 +10,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.e2e]
 
 
 def test_two_senders_share_a_run_of_a_thousand(world, runs, fleet, sink):
+    sink.delay_s = 0.003
     campaign_id, addresses = runs.begin(world.a, 1000)
     senders = fleet.senders(processes=2)
     owners = fleet.owners()

@@ -45,7 +45,9 @@ def test_a_row_is_a_part_of_the_rule(row, part):
 
 
 def test_empty_rows_say_nothing_and_any_is_any():
-    assert rule(Row(), Row("consent", "given", "news"), Row(), join="any") == {"any": [{"consent": "news", "is": "given"}]}
+    assert rule(Row(), Row("consent", "given", "news"), Row(), join="any") == {
+        "any": [{"consent": "news", "is": "given"}]
+    }
 
 
 def test_faults_stand_beside_their_rows_although_empty_rows_lie_between():
