@@ -19,18 +19,17 @@ from typing import Any, Final
 import psycopg
 import structlog
 from flask import Flask
-from redis import Redis
 from redis.exceptions import RedisError
 from rq import SimpleWorker, Worker
-from rq.exceptions import DequeueTimeout, StopRequested
+from rq.exceptions import StopRequested
 from rq.job import Job
 from rq.queue import Queue as RqQueue
 from rq.serializers import JSONSerializer
-from rq.utils import now as rq_now
 from rq.worker_pool import WorkerPool
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from saas.app.bells import BellsOnly
 from saas.app.factory import check_database_role, connect_redis, create_app
 from saas.app.kinds import kinds_for
 from saas.content.jail.renderer import Renderer
@@ -40,7 +39,7 @@ from saas.platform import logs
 from saas.platform.agenda.types import Queue
 from saas.platform.agenda.work import VISIT_S, Doer, due_queues, work
 from saas.platform.db import db
-from saas.platform.queue import BellJob, BellQueue, forget_bells
+from saas.platform.queue import BellJob, BellQueue
 from saas.platform.settings import Settings
 from saas.sending.service.compiled import Compiler
 from saas.sending.service.deliver import SenderProcess
@@ -51,7 +50,6 @@ FENCED: Final = 75
 ORPHAN: Final = 71
 _TICK_S: Final = 1.0
 _WITHOUT_REDIS_S: Final = 5.0
-_LISTEN_S: Final = 4
 _GRACE_S: Final = 15.0
 _RECOVER_EVERY_S: Final = 5.0
 _PR_SET_PDEATHSIG: Final = 1
@@ -104,21 +102,12 @@ def run_pool(settings: Settings, queue: Queue, *, processes: int) -> None:
     pool.start(logging_level="WARNING")
 
 
-class _AgendaWorker:
-    """What both kinds of workers share: bells only, and a way to go on without Redis.
-
-    Whatever else RQ would let Redis do to a worker is switched off. Its upkeep reads jobs with a class that unpickles
-    them and imports callbacks by name; its commands and its suspension key can be sent by anybody who reaches Redis.
-    """
+class _AgendaWorker(BellsOnly):
+    """What both kinds of workers share: they answer bells by looking at the agenda, and go on without Redis."""
 
     app: Flask
     doer: Doer
-    leaving: bool = False
     busy: bool = True
-    connection: Redis
-    ip_address: str
-    last_cleaned_at: Any  # when RQ's notes were deleted; RQ asks for it every ten minutes
-    dequeue_timeout: int = _LISTEN_S  # a Redis that hangs is noticed after this and ten seconds more
 
     def open(self) -> None:
         """Make everything that lives as long as the process."""
@@ -203,35 +192,11 @@ class _AgendaWorker:
             if _shell(self.app).bell.answers():
                 return
 
-    def dequeue_job_and_maintain_ttl(
-        self, timeout: int | None, max_idle_time: int | None = None
-    ) -> tuple[Job, RqQueue] | None:
-        """Wait for a bell. A Redis that is away ends the waiting instead of being retried for ever."""
-        return _dequeue(self, timeout, max_idle_time)
-
     def request_stop(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002  the signal handler's form
         """Stop between two messages."""
         self.stop_soon()
 
     request_force_stop = request_stop
-
-    def run_maintenance_tasks(self) -> None:
-        """Forget what RQ noted about bells."""
-        forget_bells(self.connection, _Setting.queue)
-        self.last_cleaned_at = rq_now()
-
-    def check_for_suspension(self, burst: bool) -> None:  # noqa: FBT001  RQ's form
-        """Nobody suspends us."""
-
-    def subscribe(self) -> None:
-        """Nobody commands us."""
-
-    def unsubscribe(self) -> None:
-        """Nobody commanded us."""
-
-    def _set_ip_address(self, connection: Redis) -> None:  # noqa: ARG002  RQ's form
-        # RQ asks Redis, and a worker that starts while Redis is away would end here.
-        self.ip_address = "unknown"
 
 
 class ResidentWorker(_AgendaWorker, SimpleWorker):
@@ -265,6 +230,7 @@ class ResidentWorker(_AgendaWorker, SimpleWorker):
 
     def close(self) -> None:
         """Close connections and leave the register."""
+        self.sender.give_back()
         self.sender.close()
 
     def work(self, *args: Any, **kwargs: Any) -> bool:
@@ -308,28 +274,6 @@ class MaintenanceWorker(_AgendaWorker, Worker):
         _die_with(self.pid or 0)
         # What we opened while Redis was away belongs to us: two processes must not speak over one connection.
         self.doer.engine.dispose(close=False)
-
-
-def _dequeue(worker: Any, timeout: int | None, max_idle_time: int | None) -> tuple[Job, RqQueue] | None:
-    del max_idle_time
-    while not worker.leaving:
-        worker.heartbeat()
-        try:
-            found: tuple[Job, RqQueue] | None = worker.queue_class.dequeue_any(
-                worker.queues,
-                timeout,
-                connection=worker.connection,
-                job_class=worker.job_class,
-                serializer=worker.serializer,
-                death_penalty_class=worker.death_penalty_class,
-            )
-        except DequeueTimeout:
-            continue
-        except UnicodeDecodeError as error:  # an id that is no text
-            log.warning("bell.refused", error=str(error))
-            continue
-        return found
-    raise StopRequested
 
 
 def _die_with(parent: int) -> None:

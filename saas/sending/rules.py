@@ -9,6 +9,7 @@ from saas.sending.types import CHUNK_PEOPLE, CHUNK_S, Ending
 
 _BASE_S: Final = 30.0
 _CAP_S: Final = 3600.0
+_DOUBLINGS: Final = 16
 _CHANNEL_S: Final = 30.0
 
 
@@ -42,7 +43,7 @@ def given_back(entry_id: int) -> Ending:
 
 def back_off_s(attempt: int, chance: Callable[[], float]) -> float:
     """Return seconds to wait after try n (n starts at 1): full jitter over a doubling window, at least one second."""
-    window: float = min(_CAP_S, _BASE_S * 2 ** max(0, attempt - 1))
+    window: float = min(_CAP_S, _BASE_S * 2.0 ** min(max(0, attempt - 1), _DOUBLINGS))
     return max(1.0, window * chance())
 
 

@@ -66,7 +66,7 @@ class SenderProcess:
         if not self.owner.alive():
             return Piece(units=0, again_at=now + timedelta(seconds=1))  # fenced: this process is about to end
         if self.unsure is not None:
-            return Piece(units=0, again_at=now, then=partial(self._give_back, *self.unsure))
+            return Piece(units=0, again_at=now, then=self.give_back)
         run = run_of(session, UUID(picked.subject))
         if run is None:
             return Piece(units=0)
@@ -104,8 +104,11 @@ class SenderProcess:
             log.exception("sending.broken", run=str(claimed.run_id), chunk=claimed.chunk_no)
         self._settle(claimed, compiled, watch.endings(_chance))
 
-    def _give_back(self, claimed: Claimed, compiled: Compiled) -> None:
+    def give_back(self) -> None:
         """Give back a chunk whose claim was sent to the database and never answered: nobody of it was offered."""
+        if self.unsure is None:
+            return
+        claimed, compiled = self.unsure
         self._settle(claimed, compiled, [given_back(person.entry_id) for person in claimed.people])
         self.unsure = None
 
@@ -247,8 +250,6 @@ class SenderProcess:
 
     def close(self) -> None:
         """Leave everything politely."""
-        if self.unsure is not None:
-            self._give_back(*self.unsure)
         for adapter in self.adapters.values():
             adapter.close()
         self.adapters.clear()

@@ -86,6 +86,7 @@ def shut_database(servers, database, allow):
         elsewhere.execute(f'ALTER DATABASE "{database}" ALLOW_CONNECTIONS {allow}')
 
 
+@pytest.mark.deep
 def test_no_beat_for_six_seconds(world, runs, fleet, sink, admin, servers, database):
     """The database lets nobody in: sending stops by itself, and goes on once it does again; nobody is uncertain."""
     sink.delay_s = 0.02

@@ -68,7 +68,7 @@ def test_killed_in_the_middle_of_transactional(world, runs, fleet, sink):
     assert all(len(message_ids(sink, address)) == 1 for address in addresses)
 
 
-@pytest.mark.parametrize("word", ["stop", "pause"])
+@pytest.mark.parametrize("word", ["stop", pytest.param("pause", marks=pytest.mark.deep)])
 def test_stopped_or_paused_while_a_dead_sender_held_a_chunk(world, runs, fleet, sink, word):
     """The run's row stays on the agenda for as long as a chunk is claimed: by it recovery finds the run."""
     sink.delay_s = 0.02
@@ -121,6 +121,7 @@ def test_told_to_go_in_the_middle_of_a_run(world, runs, fleet, sink):
     assert (found.accepted, found.uncertain) == (len(sink.messages), 0)
     assert 0 < found.open < 100
     assert fleet.owners() == []
+    sink.delay_s = 0
     fleet.senders()
     assert runs.finish(world.a, campaign_id).accepted == 100
     assert sink.copies() == dict.fromkeys(addresses, 1)
@@ -139,11 +140,8 @@ def test_told_to_go_twice_and_while_idle(fleet):
 
 def test_dispatchers_two_at_once_and_one_killed(world, runs, fleet, sink):
     """Nobody leads: each campaign has one run, whoever rings, and however often."""
-    campaigns = [
-        (place, *runs.approve(place, 20, tag=tag)) for place, tag in ((world.a, "a"), (world.b, "b"), (world.a, "c"))
-    ]
-    fleet.start("--queue", "maintenance")
-    fleet.start("--queue", "maintenance")
+    campaigns = [(place, *runs.approve(place, 20, tag=tag)) for place, tag in ((world.a, "a"), (world.b, "b"))]
+    fleet.start("--queue", "maintenance", "--processes", "2")
     fleet.senders(processes=2)
     victim, _ = fleet.dispatcher(), fleet.dispatcher()
     on_its_way(sink, 1)

@@ -1,11 +1,18 @@
 """Redis only rings: killed, emptied, full or silent, it loses and doubles nothing (architecture.md 1)."""
 
 import signal
+import time
+from uuid import uuid4
 
 import pytest
+import sqlalchemy as sa
 
-from saas.kernel.clock import monotonic
+from saas.kernel.clock import SystemClock, monotonic
+from saas.platform.agenda.service import arm
 from saas.platform.agenda.types import Queue
+from saas.platform.db import tenant_session
+from saas.platform.queue import Bell
+from saas.sending.types import SEND_BULK
 from tests.integration.workers.rig import wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.e2e]
@@ -102,6 +109,22 @@ def test_five_bells_at_once_send_nobody_twice(world, runs, fleet, valkey, sink):
         valkey.ring(Queue.BULK)
     everybody_once(runs, sink, a)
     assert senders.stop() < 10
+
+
+def test_no_ring_is_lost_while_the_worker_looks_for_the_last_time(world, engine, fleet, valkey):
+    """No dispatcher is there to ring again: the flag must come down before the worker looks, never after."""
+    fleet.senders()
+    left = sa.text("SELECT count(*) FROM agenda")
+    with valkey.client() as redis, engine.connect().execution_options(isolation_level="AUTOCOMMIT") as looking:
+        bell = Bell(redis)
+        for number in range(150):
+            for pause_s in (number % 15 / 2000, 0):
+                with tenant_session(engine, world.a.tenant_id) as session:
+                    arm(session, work=SEND_BULK, subject=uuid4(), due_at=SystemClock().now())
+                    session.commit()
+                bell.ring(Queue.BULK)
+                time.sleep(pause_s)
+            wait_until(lambda: not looking.scalar(left), what="both were found", limit_s=4)
 
 
 def test_a_lost_bell_is_found_by_the_dispatcher(world, runs, fleet, sink):
