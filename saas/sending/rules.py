@@ -10,7 +10,7 @@ from saas.sending.types import CHUNK_PEOPLE, CHUNK_S, Ending
 _BASE_S: Final = 30.0
 _CAP_S: Final = 3600.0
 _DOUBLINGS: Final = 16
-_CHANNEL_S: Final = 30.0
+CHANNEL_S: Final = 30.0
 
 
 def ending_of(
@@ -25,7 +25,7 @@ def ending_of(
         return None
     if outcome.scope is OutcomeScope.CHANNEL and outcome.kind is not OutcomeKind.UNKNOWN:
         # A fault of the channel costs nobody a try, and suppresses nobody.
-        return Ending(entry_id, Exc.WAITING, Reason.CHANNEL_DOWN, again_in_s=_CHANNEL_S, counts=False)
+        return Ending(entry_id, Exc.WAITING, Reason.CHANNEL_DOWN, again_in_s=CHANNEL_S, counts=False)
     if outcome.kind is OutcomeKind.UNKNOWN:
         if marketing:
             return Ending(entry_id, Exc.UNCERTAIN, Reason.NO_ANSWER)
@@ -36,9 +36,9 @@ def ending_of(
     return Ending(entry_id, Exc.REJECTED, reason, suppress=outcome.hard)
 
 
-def given_back(entry_id: int) -> Ending:
-    """Return the ending of somebody who was never offered: they wait, now, and it cost them no try."""
-    return Ending(entry_id, Exc.WAITING, Reason.GIVEN_BACK, counts=False)
+def given_back(entry_id: int, *, again_in_s: float = 0.0) -> Ending:
+    """Return the ending of somebody who was never offered: they wait, as a rule not at all, and lost no try."""
+    return Ending(entry_id, Exc.WAITING, Reason.GIVEN_BACK, again_in_s=again_in_s, counts=False)
 
 
 def back_off_s(attempt: int, chance: Callable[[], float]) -> float:

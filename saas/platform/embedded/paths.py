@@ -64,7 +64,7 @@ def locked(home: Path) -> Iterator[None]:
     """Hold the state directory's lock, so that of several commands one starts or stops the servers."""
     try:
         if not home.is_dir():
-            home.mkdir(parents=True)
+            home.mkdir(parents=True, exist_ok=True)  # another command may be making it at this moment
             home.chmod(0o711)  # whatever the umask: the servers' account must get through, and nobody may list
         file = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:

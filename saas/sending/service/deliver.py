@@ -30,7 +30,7 @@ from saas.platform.agenda.types import Picked, Piece
 from saas.platform.db import tenant_session
 from saas.platform.secrets.service import Vault
 from saas.platform.settings import Settings
-from saas.sending.rules import given_back
+from saas.sending.rules import CHANNEL_S, given_back
 from saas.sending.service.claim import claim
 from saas.sending.service.compiled import Compiled, Compiler
 from saas.sending.service.doors import close_door, run_of, why_shut
@@ -97,11 +97,15 @@ class SenderProcess:
             if claimed.people:
                 adapter = self._adapter(claimed)
                 adapter.deliver(self._messages(claimed, compiled, watch), watch=watch)
+        except (OperationalError, InterfaceError) as error:
+            log.warning("sending.no_database", run=str(claimed.run_id), error=str(error.orig))
         except Unavailable as error:
             # Nobody failed: who was not offered is given back, and tried again when we can.
             log.warning("sending.unavailable", run=str(claimed.run_id), error=error.detail)
+            watch.broken(again_in_s=CHANNEL_S)
         except Exception:
             log.exception("sending.broken", run=str(claimed.run_id), chunk=claimed.chunk_no)
+            watch.broken(again_in_s=CHANNEL_S)
         self._settle(claimed, compiled, watch.endings(_chance))
 
     def give_back(self) -> None:

@@ -19,8 +19,8 @@ _CLOSE: Final = sa.text(
     WHERE tenant_id = :tenant AND run_id = :run AND no = :no AND token = :token AND state = 'claimed' RETURNING no
     """
 )
-# Whoever waits for too long or too often has failed; a try that did not count is given back. Who is given back without
-# having been offered waits as before: a deployment in the second day of a slow run fails nobody.
+# Whoever waits for too long or too often has failed; a try that did not count is given back. Who is given back at
+# once, never offered, waits as before: a deployment in the second day of a slow run fails nobody.
 _EXCEPTIONS: Final = sa.text(
     """
     WITH x AS (
@@ -29,7 +29,7 @@ _EXCEPTIONS: Final = sa.text(
     ), judged AS (
         SELECT x.*, CASE WHEN x.exc <> 'waiting' THEN NULL
             WHEN x.counts AND d.attempt >= :max_tries THEN 'tries_spent'
-            WHEN x.reason <> 'given_back'
+            WHEN (x.reason <> 'given_back' OR x.again_in_s > 0)
               AND greatest(e.entered_at, r.started_at) + make_interval(secs => :tries_for_s) < :now THEN 'expired'
           END AS spent
         FROM x JOIN delivery d ON d.tenant_id = :tenant AND d.entry_id = x.entry_id AND d.step_no = :step

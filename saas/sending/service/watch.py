@@ -47,6 +47,7 @@ class ChunkWatch:
         self._offered: set[int] = set()
         self._outcomes: dict[int, Outcome] = {}
         self._failed: dict[int, Ending] = {}
+        self._rest_in_s = 0.0
 
     def may_go_on(self, index: int) -> bool:
         """Say whether message `index` may be offered."""
@@ -75,6 +76,10 @@ class ChunkWatch:
         """Note that a person's message could not be made."""
         self._failed[index] = Ending(self._claimed.people[index].entry_id, exc, reason)
 
+    def broken(self, *, again_in_s: float) -> None:
+        """Note that the chunk cannot be handed over now: whoever was not offered is tried again later, not at once."""
+        self._rest_in_s = again_in_s
+
     def endings(self, chance: Callable[[], float]) -> list[Ending]:
         """Return how everybody's turn ended who was not accepted."""
         found = (self._ending(index, chance) for index in range(len(self._claimed.people)))
@@ -88,7 +93,7 @@ class ChunkWatch:
         if outcome is None and index in self._offered:
             outcome = Outcome(OutcomeKind.UNKNOWN)
         if outcome is None:
-            return given_back(person.entry_id)
+            return given_back(person.entry_id, again_in_s=self._rest_in_s)
         return ending_of(
             person.entry_id, outcome, attempt=person.attempt, marketing=self._claimed.marketing, chance=chance
         )

@@ -57,13 +57,13 @@ class Runs:
     def __init__(self, world, owner_engine, sink):
         self.world, self._owner, self._sink = world, owner_engine, sink
 
-    def approve(self, place, people, *, tag):
+    def approve(self, place, people, *, tag, **channel):
         """A dated campaign to so many people; approved, and due now. Returns its id and the addresses."""
         world = self.world
         list_id, addresses = scenes.add_people(world, place, people, tag=tag)
-        channel = scenes.add_channel(world, place, self._sink.port, name=f"Club mail {tag}")
+        channel_id = scenes.add_channel(world, place, self._sink.port, name=f"Club mail {tag}", **channel)
         campaign_id = scenes.make_campaign(world, place)
-        scenes.save(world, place, campaign_id, scenes.dated_draft(list_id, channel, scenes.soon()))
+        scenes.save(world, place, campaign_id, scenes.dated_draft(list_id, channel_id, scenes.soon()))
         scenes.approve(world, place, campaign_id, scenes.submit(world, place, campaign_id))
         with self._owner.begin() as connection:
             connection.exec_driver_sql(f"SET LOCAL app.tenant_id = '{place.tenant_id}'")
@@ -71,9 +71,9 @@ class Runs:
             connection.exec_driver_sql("UPDATE agenda SET due_at = now() - interval '1 s'")
         return campaign_id, addresses
 
-    def begin(self, place, people, *, tag="p"):
+    def begin(self, place, people, *, tag="p", **channel):
         """The same, started: its run is due."""
-        found = self.approve(place, people, tag=tag)
+        found = self.approve(place, people, tag=tag, **channel)
         self.start_due()
         return found
 

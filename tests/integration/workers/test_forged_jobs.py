@@ -9,9 +9,8 @@ from sqlalchemy.orm import Session
 from saas.audiences.types import IMPORT_FILE
 from saas.kernel.clock import SystemClock
 from saas.platform.agenda.service import arm
-from saas.platform.agenda.types import Queue, Work
+from saas.platform.agenda.types import Queue
 from saas.platform.db import tenant_session
-from tests.conftest import KEY
 from tests.integration.workers.forgeries import BAD_IDS, bell, hashes
 from tests.integration.workers.rig import wait_until
 
@@ -86,18 +85,3 @@ def test_a_bell_of_another_queue_does_not_touch_that_queues_work(world, engine, 
     with Session(engine) as session:
         row = session.execute(sa.text("SELECT failures, last_error FROM agenda WHERE subject = 'x'")).one()
     assert tuple(row) == (0, None)
-
-
-def test_an_error_in_a_worker_is_logged_without_secrets(world, engine, fleet, valkey, app_settings):
-    """A traceback that shows local variables would show the settings: keys and passwords."""
-    unknown = Work("no.such.work", Queue.BULK)
-    with tenant_session(engine, world.a.tenant_id) as session:
-        arm(session, work=unknown, subject="x", due_at=SystemClock().now())
-        session.commit()
-    senders = fleet.senders()
-    valkey.ring(Queue.BULK)
-    wait_until(lambda: senders.said("agenda.failed"), what="the error is logged")
-    wait_until(lambda: senders.said("KeyError: 'no.such.work'"), what="with its trace")
-    password = sa.make_url(app_settings.database_url).password
-    for secret in (KEY, app_settings.master_key.decode(), str(password)):
-        assert senders.said(secret) == 0

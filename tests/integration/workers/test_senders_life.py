@@ -221,3 +221,28 @@ def test_people_who_stand_in_two_chunks_get_one_message(world, room, sink, runs,
     assert sink.copies() == dict.fromkeys(addresses, 1)
     found = runs.numbers(world.a, campaign_id)
     assert (found.planned, found.accepted) == (12, 12)
+
+
+@pytest.fixture
+def locked(world, room, sink):
+    """A campaign whose channel's password does not open, as after a change of the master key."""
+    at = scenes.soon()
+    list_id, _ = scenes.add_people(world, world.a, 5)
+    channel = scenes.add_channel(world, world.a, sink.port, username="club", password_sealed=b"\x01" * 80)
+    campaign_id = scenes.make_campaign(world, world.a)
+    scenes.save(world, world.a, campaign_id, scenes.dated_draft(list_id, channel, at))
+    scenes.approve(world, world.a, campaign_id, scenes.submit(world, world.a, campaign_id))
+    room.at(at).run(Queue.MAINTENANCE)
+    return campaign_id
+
+
+def test_what_breaks_before_the_first_message_is_tried_again_later_and_not_for_ever(world, room, sink, runs, locked):
+    """Never at once: it would be claimed, broken and given back as fast as the machine can."""
+    assert room.run(Queue.BULK) <= 3
+    assert runs.numbers(world.a, locked).open == 5
+    room.later(31)
+    assert 1 <= room.run(Queue.BULK) <= 3
+    assert runs.numbers(world.a, locked).open == 5
+    room.later(25 * 3600).run(Queue.BULK)
+    assert runs.numbers(world.a, locked).failed == 5
+    assert sink.messages == []

@@ -62,6 +62,7 @@ def test_a_hard_refusal_suppresses_and_a_policy_of_the_channel_never_does():
 def test_who_was_never_offered_waits_at_once_and_lost_no_try():
     found = given_back(7)
     assert (found.exc, found.reason, found.again_in_s, found.counts) == (Exc.WAITING, Reason.GIVEN_BACK, 0, False)
+    assert given_back(7, again_in_s=30).again_in_s == 30
 
 
 @given(st.integers(-2, 10_000), CHANCES)
