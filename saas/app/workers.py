@@ -35,7 +35,6 @@ from saas.app.kinds import kinds_for
 from saas.content.jail.renderer import Renderer
 from saas.http.shell import Shell
 from saas.kernel.clock import monotonic
-from saas.platform import logs
 from saas.platform.agenda.types import Queue
 from saas.platform.agenda.work import VISIT_S, Doer, due_queues, work
 from saas.platform.db import db
@@ -84,7 +83,6 @@ class _Pool(WorkerPool):
 
 def run_pool(settings: Settings, queue: Queue, *, processes: int) -> None:
     """Run a pool of workers of one queue until SIGTERM or SIGINT."""
-    logs.configure(settings)
     _Setting.settings, _Setting.queue, _Setting.pool_pid = settings, queue, os.getpid()
     app = create_app(settings)
     check_database_role(app)
@@ -291,7 +289,6 @@ def _shell(app: Flask) -> Shell:
 
 def run_dispatcher(settings: Settings) -> None:
     """Ring for what is due once a second, and bury dead senders; any number of dispatchers may run."""
-    logs.configure(settings)
     app = create_app(settings)
     check_database_role(app)
     stopping = threading.Event()

@@ -1,14 +1,18 @@
 """marshmallow fields and base schema of the API: typed ids, strict objects, times in UTC."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from marshmallow import RAISE, Schema, ValidationError, fields
 
 from saas.kernel.errors import NotFound
 from saas.kernel.ids import BadId, parse, show
+
+_DIRECTIONS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_UNSEEN: Final = dict.fromkeys((0x00AD, 0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFEFF, *range(0x200B, 0x2010)))
 
 
 class Strict(Schema):
@@ -58,6 +62,9 @@ def without_controls(text: str) -> None:
     """Validate that a one-line text has no control characters (NUL, line ends)."""
     if any(ord(char) < 32 or 0x7F <= ord(char) < 0xA0 or 0xD800 <= ord(char) < 0xE000 for char in text):
         raise ValidationError("Control characters are not allowed here.")
+    if _DIRECTIONS.search(text):
+        # They make a name read otherwise than it is written; here people sign what they read.
+        raise ValidationError("Characters that turn the direction of writing are not allowed here.")
 
 
 def without_nul(text: str) -> None:
@@ -68,7 +75,7 @@ def without_nul(text: str) -> None:
 
 def not_blank(text: str) -> None:
     """Validate that a text has more than spaces."""
-    if not text.strip():
+    if not text.translate(_UNSEEN).strip():
         raise ValidationError("Write something here.")
 
 

@@ -3,6 +3,7 @@
 Every route, of the API and of the pages, passes through `endpoint`. It is one of the three places that commit.
 """
 
+import json
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, Final, TypeVar, cast
@@ -44,6 +45,13 @@ class WorkspaceRequired(DomainError):
 
     kind = Kind.BAD_REQUEST
     code = "workspace_required"
+
+
+class Unreadable(DomainError):
+    """The request's body cannot be read at all."""
+
+    kind = Kind.BAD_REQUEST
+    code = "unreadable"
 
 
 class Shell:
@@ -92,6 +100,7 @@ def _carry_out(
     """Run a view in one transaction: commit once, then ring."""
     session = db.session()
     try:
+        _refuse_unreadable()
         context = _context(session, scope, action, kwargs)
         response = answer_once(context, scope, lambda: make_response(view(context, *args, **kwargs)))
         if response.status_code < 400:
@@ -113,6 +122,15 @@ def _may_try_again(error: OperationalError) -> bool:
     """
     taken_back = getattr(error.orig, "sqlstate", None) in _TAKEN_BACK
     return taken_back and (request.method in SAFE or request.mimetype in _REPEATABLE)
+
+
+def _refuse_unreadable() -> None:
+    """Refuse JSON that no parser of ours can take: broken, nested without end, numbers of thousands of digits."""
+    if request.is_json and request.method not in SAFE:
+        try:
+            json.loads(request.get_data(cache=True) or b"null")
+        except (ValueError, RecursionError):
+            raise Unreadable("The body is not JSON that can be read.") from None
 
 
 def _context(session: Session, scope: Scope, action: Action | None, kwargs: dict[str, Any]) -> Context:

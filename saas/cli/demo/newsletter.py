@@ -11,7 +11,7 @@ from saas.cli.demo.world import TIME_ZONE, World, check_mails, refused
 from saas.platform.embedded.inbox.types import Summary
 
 _ANY_HASH: Final = "v1:" + "0" * 64
-_MOST_HOSTILE: Final = 0.001
+_MOST_HOSTILE: Final = 0.005
 
 
 def build(world: World) -> Launch:

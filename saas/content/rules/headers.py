@@ -27,7 +27,7 @@ _ADDRESS: Final = re.compile(
     r"@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?",
 )
 _MAILBOX: Final = re.compile(
-    r"(?:[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]|[\u00a1-\u2027\u202a-\ud7ff\ue000-\U0010ffff]){1,64}@[A-Za-z0-9.-]{1,255}"
+    r"(?:[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]|[\u00a1-\u2027\u202a-\ud7ff\ue000-\U0010ffff]){1,200}@[A-Za-z0-9.-]{1,255}"
 )
 _ATOMS: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _ENCODED_OVERHEAD: Final = len("=?utf-8?b??=")
@@ -60,8 +60,7 @@ def guard_name(name: str) -> str:
 
 def guard_address(address: str) -> str:
     """Return a single plain ASCII address (an international domain in its xn-- form). Raises BadHeader."""
-    local = address.partition("@")[0]
-    if len(address) > 254 or len(local) > 64 or "=?" in address or not _ADDRESS.fullmatch(address):
+    if len(address) > 254 or "=?" in address or not _ADDRESS.fullmatch(address):
         msg = "This is not a single plain mail address."
         raise BadHeader(msg)
     return address

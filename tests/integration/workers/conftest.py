@@ -34,11 +34,11 @@ def sink():
 
 @pytest.fixture
 def fleet(app_settings, engine, valkey, sink, empty_agenda):
-    with engine.begin() as connection:
-        connection.exec_driver_sql("DELETE FROM sender")
     found = Fleet(app_settings, valkey, sink, engine)
+    found.forget_owners()
     yield found
     found.end()
+    found.forget_owners()
 
 
 @pytest.fixture

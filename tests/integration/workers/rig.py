@@ -153,6 +153,11 @@ class Fleet:
         with self._engine.connect() as connection:
             return list(connection.scalars(sa.text("SELECT owner FROM sender")))
 
+    def forget_owners(self) -> None:
+        """Empty the register: senders that a test killed are nobody else's business."""
+        with self._engine.begin() as connection:
+            connection.exec_driver_sql("DELETE FROM sender")
+
     def end(self) -> None:
         for program in self._programs:
             program.process.kill()

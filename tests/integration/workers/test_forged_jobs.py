@@ -33,8 +33,8 @@ def test_forgeries_are_skipped_and_the_next_bell_is_answered(world, runs, fleet,
     with valkey.client() as redis:
         # RQ's upkeep reads these with its plain Job class: it unpickles, imports callbacks, calls webhooks.
         for key in ("rq:queue:bulk:intermediate", "rq:queue:bulk"):
-            redis.rpush(key, b"\xff\xfe", *(f"early-{name}" for name in forged))
-        redis.zadd("rq:wip:bulk", {f"early-{name}:x": 1 for name in forged})
+            redis.rpush(key, "early-meta", b"\xff\xfe", *(f"early-{name}" for name in forged))
+        redis.zadd("rq:wip:bulk", {f"early-{name}:x": int(name != "meta") for name in forged})
         redis.zadd("rq:failed:bulk", {f"early-{name}": 1 for name in forged})
         redis.sadd("rq:workers:bulk", b"\xff\xfe", "rq:worker:gone")
         for name, fields in forged.items():

@@ -139,8 +139,8 @@ def test_nobody_suspends_or_commands_workers_through_redis(world, runs, fleet, v
     fleet.senders()
     with valkey.client() as redis:
         redis.set("rq:suspended", 1)
+        wait_until(lambda: redis.keys("rq:worker:*"), what="the worker listens")
         names = [key.decode().removeprefix("rq:worker:") for key in redis.keys("rq:worker:*")]
-        assert names
         assert [redis.publish(f"rq:pubsub:{name}", '{"command": "shutdown"}') for name in names] == [0]
     a = (world.a, *runs.begin(world.a, 5))
     valkey.ring(Queue.BULK)

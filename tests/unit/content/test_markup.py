@@ -75,3 +75,10 @@ def test_html_without_words_makes_an_empty_text(source):
 @pytest.mark.parametrize("source", ["\x00", "<p>\ud800</p>", "\ue0010\ue002", "<table><td colspan=99999999>x"])
 def test_odd_html_makes_no_error(source):
     assert isinstance(text_from_html(source), str)
+
+
+@pytest.mark.parametrize(
+    "source", ["<p>x</p><!-- {{ unsubscribe_url }} -->", "<!-- <a href='{{ unsubscribe_url }}'>x</a>"]
+)
+def test_an_unsubscribe_link_in_a_comment_shows_nothing(source):
+    assert markup.missing_unsubscribe(EmailContent("s", source, "{{ unsubscribe_url }}")) == ("html",)
