@@ -65,19 +65,24 @@ def _var(name: str, read: Callable[[str], T], default: object = None) -> Any:
     return field(metadata={"name": name, "read": read, "default": default})
 
 
+def _secret(name: str, read: Callable[[str], T], default: object = None) -> Any:
+    """Return a field whose value must not stand in a traceback."""
+    return field(metadata={"name": name, "read": read, "default": default}, repr=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that may differ between installations."""
 
-    database_url: str = _var("DATABASE_URL", _text)
-    database_owner_url: str = _var("DATABASE_OWNER_URL", _text, "")
-    database_admin_url: str = _var("DATABASE_ADMIN_URL", _text, "")
-    redis_url: str = _var("REDIS_URL", _text)
-    secret_key: bytes = _var("SECRET_KEY", _key)
-    master_key: bytes = _var("MASTER_KEY", _key)
+    database_url: str = _secret("DATABASE_URL", _text)
+    database_owner_url: str = _secret("DATABASE_OWNER_URL", _text, "")
+    database_admin_url: str = _secret("DATABASE_ADMIN_URL", _text, "")
+    redis_url: str = _secret("REDIS_URL", _text)
+    secret_key: bytes = _secret("SECRET_KEY", _key)
+    master_key: bytes = _secret("MASTER_KEY", _key)
     public_url: str = _var("PUBLIC_URL", _url, "http://127.0.0.1:8000")
     trusted_proxies: int = _var("TRUSTED_PROXIES", _whole, 0)
-    system_smtp_url: str = _var("SYSTEM_SMTP_URL", _text, "")
+    system_smtp_url: str = _secret("SYSTEM_SMTP_URL", _text, "")
     system_mail_from: str = _var("SYSTEM_MAIL_FROM", _text, "Countersign <no-reply@countersign.example>")
     egress_allow: tuple[str, ...] = _var("EGRESS_ALLOW", _names, ())
     publish_lead_s: int = _var("PUBLISH_LEAD_S", _whole, MIN_LEAD_S)

@@ -3,6 +3,7 @@
 import pytest
 import sqlalchemy as sa
 
+from saas.kernel.clock import SystemClock
 from saas.permissions.types import Role
 from saas.platform.agenda.types import Queue
 from tests import scenes
@@ -36,7 +37,7 @@ def test_a5_a_call_sends_to_the_people_named_with_their_context(world, room, sin
     answer = call(world, campaign_id, addresses)
     assert answer.status_code == 202
     assert {r["status"] for r in answer.get_json()["results"]} == {"accepted"}
-    room.run(Queue.TRANSACTIONAL)
+    room.at(SystemClock().now()).run(Queue.TRANSACTIONAL)
     assert sorted(m.rcpt for m in sink.messages) == sorted(addresses)
     for message in sink.messages:
         assert f"https://id.northwind.example/r/{message.rcpt}".encode() in message.data.replace(b"=\r\n", b"")
@@ -53,7 +54,7 @@ def test_the_same_key_has_one_effect(world, room, sink, reset):
     assert again.headers["Idempotency-Replayed"] == "true"
     other = call(world, campaign_id, addresses[1:2], key="k1")
     assert other.status_code == 422
-    room.run()
+    room.at(SystemClock().now()).run()
     assert len(sink.messages) == 1
 
 
@@ -67,7 +68,7 @@ def test_r5_9_transactional_ignores_marketing_opt_out_but_not_suppression(world,
         session.commit()
     statuses = [r["status"] for r in call(world, campaign_id, addresses[:2]).get_json()["results"]]
     assert statuses == ["accepted", "suppressed"]
-    room.run()
+    room.at(SystemClock().now()).run()
     assert [m.rcpt for m in sink.messages] == addresses[:1]
 
 
@@ -75,7 +76,7 @@ def test_transactional_without_an_answer_is_sent_again_with_the_same_message_id(
     campaign_id, addresses = reset
     sink.script[addresses[0]] = Do(At.DOT, then=Then.CLOSE)
     call(world, campaign_id, addresses[:1])
-    room.run()
+    room.at(SystemClock().now()).run()
     sink.script.clear()
     room.later(40).run()
     ids = [line for m in sink.messages for line in m.data.splitlines() if line.startswith(b"Message-ID")]
