@@ -6,14 +6,25 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from saas.kernel.clock import monotonic
 from saas.platform.agenda.types import Kinds, Queue
 from saas.platform.agenda.work import work_once
+from saas.sending.service.owner import lock_key
 from saas.sending.service.recovery import recover_dead_senders
 from saas.sending.types import SEND_BULK
 from tests import scenes
 from tests.engine_room import engine_room
 
 pytestmark = pytest.mark.integration
+
+
+def wait_for_its_backends(engine, owner):
+    """PostgreSQL ends a closed connection's backend, and with it its lock, a moment later."""
+    key, until = {"k": lock_key(owner.id)}, monotonic() + 10
+    with engine.connect() as connection:
+        while not connection.execute(sa.text("SELECT pg_try_advisory_lock(:k)"), key).scalar():
+            assert monotonic() < until
+        connection.execute(sa.text("SELECT pg_advisory_unlock(:k)"), key)
 
 
 def claim_and_die(app, app_settings, sink, at, world, campaign_id):
@@ -25,11 +36,14 @@ def claim_and_die(app, app_settings, sink, at, world, campaign_id):
         assert work_once(replace(doer, kinds=claims_only), Queue.BULK)
         owner, at_claim = room.sender.owner, room.clock.at
         owner.end = owner.stop_beating
+    wait_for_its_backends(world.engine, owner)
     return owner, at_claim
 
 
 @pytest.fixture
 def dead(app, app_settings, sink, world, empty_agenda):
+    with world.engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM sender")  # processes that other tests killed
     at = scenes.soon()
     campaign_id, addresses = scenes.approved_campaign(world, world.a, people=8, port=sink.port, at=at)
     owner, claimed_at = claim_and_die(app, app_settings, sink, at, world, campaign_id)
@@ -51,8 +65,6 @@ def test_marketing_of_a_dead_sender_is_uncertain_and_never_resent(world, dead, s
 def test_nobody_takes_over_what_a_living_process_holds(world, dead, counts):
     """A connection that still holds the owner's lock may still commit: not yet (proofs.md 1)."""
     campaign_id, _, owner, at = dead
-    from saas.sending.service.owner import lock_key
-
     with world.engine.connect() as alive:
         alive.execute(sa.text("SELECT pg_advisory_lock_shared(:k)"), {"k": lock_key(owner.id)})
         recover_dead_senders(world.engine, at + timedelta(days=1))
