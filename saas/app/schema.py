@@ -9,17 +9,19 @@ from saas.campaigns import models as campaigns
 from saas.channels import models as channels
 from saas.http import models as http
 from saas.ledger import models as ledger
+from saas.notices import models as notices
 from saas.permissions import models as permissions
 from saas.platform.agenda import models as agenda
 from saas.platform.db import Base, TenantScoped
 from saas.platform.files import models as files
+from saas.platform.seal import models as seal
 from saas.platform.secrets import models as secrets
 from saas.sending import models as sending
 from saas.tenants import models as tenants
 
 MODULES = (
-    accounts, agenda, audiences, audit, campaigns, channels, files, http, ledger, permissions, secrets, sending,
-    tenants,
+    accounts, agenda, audiences, audit, campaigns, channels, files, http, ledger, notices, permissions, seal, secrets,
+    sending, tenants,
 )  # fmt: skip
 
 # Tables without a tenant's rows. Each holds ids, words and times, no contact and no content.
@@ -33,6 +35,7 @@ GLOBAL_TABLES = {
     "agenda": "workers look for due work of all tenants",
     "tenant_turn": "fairness compares tenants",
     "sender": "one process serves many tenants",
+    "seal": "which deployment the whole database belongs to",
 }
 
 

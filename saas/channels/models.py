@@ -30,6 +30,13 @@ class ChannelConfiguration(TenantScoped, Model):
     username: Mapped[str | None]
     password_sealed: Mapped[bytes | None]
     rate_per_minute: Mapped[int | None]
+    connections: Mapped[int] = mapped_column(server_default=sa.text("4"))
+    source_address: Mapped[str | None]
+    ehlo_name: Mapped[str | None]
+    dkim_domain: Mapped[str | None]
+    dkim_selector: Mapped[str | None]
+    dkim_record: Mapped[str | None]
+    dkim_key_sealed: Mapped[bytes | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     archived_at: Mapped[datetime | None]
@@ -43,4 +50,9 @@ class ChannelConfiguration(TenantScoped, Model):
         one_of("purpose", Purpose),
         one_of("security", Security),
         sa.CheckConstraint("port BETWEEN 1 AND 65535", name="port_range"),
+        sa.CheckConstraint("connections BETWEEN 1 AND 50", name="connections_range"),
+        sa.CheckConstraint(
+            "(dkim_domain IS NULL) = (dkim_key_sealed IS NULL) AND (dkim_domain IS NULL) = (dkim_selector IS NULL)",
+            name="dkim_whole",
+        ),
     )

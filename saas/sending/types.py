@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,6 +18,14 @@ MAX_TRIES: Final = 5
 RECOVER_AFTER_S: Final = 30  # a sender that has not beaten for so long, and holds no lock, is dead (ledger.md)
 FENCE_S: Final = 5  # so long after its last good beat a sender stops by itself
 BEAT_S: Final = 1.0
+
+
+class BreakerState(StrEnum):
+    """Whether a channel configuration may be sent through."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,12 @@ class Tenant(Model):
 
 
 class Workspace(TenantScoped, Model):
-    """A client's workspace: one row per tenant."""
+    """A client's workspace: one row per tenant.
+
+    rate_per_minute: at most so many messages a minute over all its channels; messages_per_month: its quota, by calendar
+    month in UTC; cap_messages in cap_days: the frequency cap of marketing that campaigns start from (0 is zero).
+    Null is no limit.
+    """
 
     __tablename__ = "workspace"
 
@@ -42,8 +47,15 @@ class Workspace(TenantScoped, Model):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     version: Mapped[int]
+    rate_per_minute: Mapped[int | None]
+    messages_per_month: Mapped[int | None]
+    cap_messages: Mapped[int | None]
+    cap_days: Mapped[int | None]
 
-    __table_args__ = (sa.ForeignKeyConstraint(["tenant_id"], ["tenant.tenant_id"], ondelete="CASCADE"),)
+    __table_args__ = (
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenant.tenant_id"], ondelete="CASCADE"),
+        sa.CheckConstraint("(cap_messages IS NULL) = (cap_days IS NULL)", name="cap_whole"),
+    )
 
 
 class Project(TenantScoped, Model):

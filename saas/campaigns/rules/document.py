@@ -37,6 +37,22 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Wave:
+    """A part of the audience, in percent, whose messages leave so many minutes after the start."""
+
+    percent: int
+    after_minutes: int
+
+
+@dataclass(frozen=True, slots=True)
+class FrequencyCap:
+    """Nobody gets more than so many marketing messages of the workspace in so many days; 0 is zero (S15)."""
+
+    messages: int
+    days: int
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """What a revision says, as the engine reads it."""
 
@@ -49,6 +65,9 @@ class Document:
     payload: Sequence[Mapping[str, Any]]
     workspace_name: str
     time_zone: str
+    speed_per_hour: int | None
+    waves: Sequence[Wave]
+    cap: FrequencyCap | None
     steps: Sequence[Step]
 
     def step(self, step_no: int) -> Step:
@@ -76,6 +95,8 @@ def read(stored: bytes, *, expected_hash: str) -> Document:
         raise Damaged(f"the document hashes to {found}, signed was {expected_hash}")
     raw = json.loads(stored)
     audience = raw["audience"]
+    settings = raw.get("settings") or {}  # documents signed before there were settings have none
+    cap = settings.get("frequency_cap")
     return Document(
         content_hash=found,
         kind=raw["kind"],
@@ -86,6 +107,9 @@ def read(stored: bytes, *, expected_hash: str) -> Document:
         payload=raw["payload"],
         workspace_name=raw["workspace"]["name"],
         time_zone=raw["time_zone"],
+        speed_per_hour=settings.get("speed_per_hour"),
+        waves=[Wave(wave["percent"], wave["after_minutes"]) for wave in settings.get("waves", ())],
+        cap=FrequencyCap(cap["messages"], cap["days"]) if cap else None,
         steps=[_step(step) for step in raw["steps"]],
     )
 

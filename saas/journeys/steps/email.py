@@ -17,7 +17,7 @@ from saas.ledger.models import Run
 from saas.ledger.types import RunState
 from saas.platform.agenda import service as agenda
 from saas.platform.db import bound_tenant
-from saas.sending.rules import chunk_gap_s, chunk_size
+from saas.sending.rules.speed import chunk_gap_s, chunk_size
 from saas.sending.types import send_work
 
 KIND: Final = email.KIND

@@ -30,7 +30,7 @@ from saas.platform.agenda.types import Picked, Piece
 from saas.platform.db import tenant_session
 from saas.platform.secrets.service import Vault
 from saas.platform.settings import Settings
-from saas.sending.rules import CHANNEL_S, given_back
+from saas.sending.rules.endings import CHANNEL_S, given_back
 from saas.sending.service.claim import claim
 from saas.sending.service.compiled import Compiled, Compiler
 from saas.sending.service.doors import close_door, run_of, why_shut

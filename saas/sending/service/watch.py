@@ -12,7 +12,7 @@ from saas.channels.types import Outcome, OutcomeKind
 from saas.kernel.clock import monotonic
 from saas.ledger.types import Exc, Reason
 from saas.platform.db import tenant_session
-from saas.sending.rules import ending_of, given_back
+from saas.sending.rules.endings import ending_of, given_back
 from saas.sending.service.owner import Owner
 from saas.sending.types import Claimed, Ending
 

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from saas.channels.types import Outcome, OutcomeKind, OutcomeScope
 from saas.ledger.types import Exc, Reason
-from saas.sending.rules import back_off_s, chunk_gap_s, chunk_size, ending_of, given_back
+from saas.sending.rules.endings import back_off_s, ending_of, given_back
+from saas.sending.rules.speed import chunk_gap_s, chunk_size
 from saas.sending.types import CHUNK_PEOPLE, CHUNK_S
 
 CHANCES = st.floats(0, 1, exclude_max=True)

@@ -5,7 +5,7 @@ from typing import Final
 
 from saas.channels.types import Outcome, OutcomeKind, OutcomeScope
 from saas.ledger.types import Exc, Reason
-from saas.sending.types import CHUNK_PEOPLE, CHUNK_S, Ending
+from saas.sending.types import Ending
 
 _BASE_S: Final = 30.0
 _CAP_S: Final = 3600.0
@@ -45,15 +45,3 @@ def back_off_s(attempt: int, chance: Callable[[], float]) -> float:
     """Return seconds to wait after try n (n starts at 1): full jitter over a doubling window, at least one second."""
     window: float = min(_CAP_S, _BASE_S * 2.0 ** min(max(0, attempt - 1), _DOUBLINGS))
     return max(1.0, window * chance())
-
-
-def chunk_size(rate_per_minute: int | None) -> int:
-    """Return how many people a chunk holds: at most 500, at most five seconds of the channel's rate, at least one."""
-    if rate_per_minute is None:
-        return CHUNK_PEOPLE
-    return max(1, min(CHUNK_PEOPLE, rate_per_minute * CHUNK_S // 60))
-
-
-def chunk_gap_s(rate_per_minute: int | None, size: int) -> float:
-    """Return how many seconds lie between the starts of two chunks at the channel's rate; 0 without a limit."""
-    return 0.0 if rate_per_minute is None else size * 60 / rate_per_minute
