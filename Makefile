@@ -54,3 +54,17 @@ snapshot: setup ## Rewrite docs/openapi.json from the application.
 
 lock: ## Resolve requirements/*.lock anew, with hashes for every platform and no index address.
 	@.ci/lock
+
+.PHONY: faults faults-quick
+faults: setup ## Do the forty faults of the reliability design with real processes (up to an hour).
+	@$(BIN)/python -m tests.faults
+
+faults-quick: setup ## Ten of the faults, with fewer people (three minutes).
+	@$(BIN)/python -m tests.faults --quick
+
+.PHONY: bench bench-quick
+bench: setup ## Measure everything against references and print one table (up to 40 minutes; needs Debian's postfix).
+	@$(BIN)/python -m bench
+
+bench-quick: setup ## Measure the five main ratios with small sizes (under a minute; needs Debian's postfix).
+	@$(BIN)/python -m bench --quick

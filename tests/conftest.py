@@ -80,6 +80,11 @@ def _make_template(admin: psycopg.Connection, servers: Servers) -> str:
     return name
 
 
+def seal_file_of(database: str) -> Path:
+    """The seal of a test's database: it goes with the database, whatever machine a test plays."""
+    return HOME / "seals" / f"{database}.json"
+
+
 def make_settings(servers: Servers, database: str, *, redis_db: int, **extra: str) -> Settings:
     separator = "&" if "?" in servers.redis_url else "?"
     environ = {
@@ -93,6 +98,7 @@ def make_settings(servers: Servers, database: str, *, redis_db: int, **extra: st
         "SIGN_IN_LIMIT_PER_MINUTE": "1000000",
         "SYSTEM_SMTP_URL": "smtp://127.0.0.1:1",
         "DB_POOL_SIZE": "5",
+        "SEAL_FILE": str(seal_file_of(database)),
         **extra,
     }
     return Settings.from_env(environ, embedded=True)
@@ -103,6 +109,7 @@ def database(servers: Servers, worker_id: str) -> Iterator[str]:
     """Name of this process's database; runs that go on side by side have their own."""
     name = f"csn_test_{os.getpid()}_{worker_id}"
     HOME.mkdir(parents=True, exist_ok=True)
+    seal_file_of(name).unlink(missing_ok=True)
     with psycopg.connect(psycopg_url(servers.admin_url), autocommit=True) as admin:
         with (HOME / "template.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -112,6 +119,8 @@ def database(servers: Servers, worker_id: str) -> Iterator[str]:
         admin.execute(f'GRANT CONNECT, TEMPORARY ON DATABASE "{name}" TO csn_app, csn_owner')
         yield name
         admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    for path in (seal_file_of(name), seal_file_of(name).with_suffix(".lock")):
+        path.unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="session")

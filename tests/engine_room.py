@@ -15,8 +15,11 @@ from saas.kernel.clock import FixedClock, SystemClock
 from saas.platform.agenda.types import Queue
 from saas.platform.agenda.work import Doer, work_once
 from saas.platform.settings import Settings
+from saas.sending.service.addressees import Addresser
 from saas.sending.service.compiled import Compiler
 from saas.sending.service.deliver import SenderProcess
+from saas.sending.service.lanes import Lanes
+from saas.sending.service.lines import Lines
 from saas.sending.service.owner import Owner
 
 
@@ -55,16 +58,16 @@ def engine_room(app: Flask, settings: Settings, *, egress: tuple[str, ...]) -> I
     found: Shell = app.extensions["countersign"]
     clock, rung, leaving = FixedClock(SystemClock().now()), [], [False]
     engine = sa.create_engine(settings.database_url, pool_size=4)
-    owner = Owner(engine, queue=Queue.BULK, clock=clock)
+    owner = Owner(engine, queue=Queue.BULK, clock=clock, home=settings.home)
+    compiler = Compiler(Renderer())
     sender = SenderProcess(
         owner=owner,
         clock=clock,
-        settings=replace(settings, egress_allow=egress),
-        vault=found.vault,
-        renderer=Renderer(),
         leaving=lambda: leaving[0],
-        compiler=Compiler(),
-        adapters={},
+        compiler=compiler,
+        addresser=Addresser(found.vault, settings.public_url),
+        lines=Lines(owner, found.vault, replace(settings, egress_allow=egress)),
+        lanes=Lanes(compiler),
     )
     owner.start(on_fence=lambda: None)
     shell = Shell(settings=settings, clock=clock, gate=found.gate, bell=found.bell, vault=found.vault)

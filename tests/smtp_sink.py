@@ -9,6 +9,7 @@
 
 A script belongs to a recipient; a list is used up one contact after the other, its last entry stays. What the server
 answers with 250, and what it keeps without an answer (CLOSE, RESET and HANG at the dot), stands in `messages`.
+How it speaks is set on the sink before a connection is made: `at_once`, `drip_s`, `is_lenient`, `gathers`.
 """
 
 import base64
@@ -111,11 +112,17 @@ class SmtpSink:
         self.extensions, self.greeting = tuple(extensions), greeting
         self.end_after = end_after  # messages after which a connection is ended without a word, as idle relays do
         self.newest_tls = ssl.TLSVersion.TLSv1_3
+        self.at_once: int | None = None  # connections beyond so many get a 421 for a greeting
+        self.drip_s: float | None = None  # answers leave byte by byte, so long apart
+        self.is_lenient = False  # DATA is answered by 354 even if there is no recipient
+        self.gathers = False  # answers are held back while more commands have come, and leave together (RFC 2920)
+        self.hurried: list[str] = []  # commands behind which more had come already; none may be when not PIPELINING
         self.script: dict[str, Script] = {}
         self.messages: list[Received] = []
         self.commands: list[str] = []
         self.connections = 0
         self._change = threading.Condition()
+        self._context: ssl.SSLContext | None = None
         self._ending = threading.Event()
         self._open: set[_Talk] = set()
         self._listener = socket.create_server((self.host, port), backlog=64)
@@ -184,6 +191,17 @@ class SmtpSink:
             self.messages.append(Received(mail_from, rcpt, data, at, monotonic(), answered))
             self._change.notify_all()
 
+    def context(self, certificate: Certificate) -> ssl.SSLContext:
+        """Return the one context of all connections, which lets clients take up their keys again."""
+        with self._change:
+            if self._context is None:
+                self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                self._context.load_cert_chain(certificate.chain)
+                if self.newest_tls < ssl.TLSVersion.TLSv1_2:
+                    self._context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+                self._context.maximum_version = self.newest_tls
+            return self._context
+
     def _accept(self) -> None:
         while not self._ending.is_set():
             try:
@@ -197,7 +215,10 @@ class SmtpSink:
         with self._change:
             self.connections += 1
             self._open.add(talk)
+            refused = self.at_once is not None and len(self._open) > self.at_once
         try:
+            if refused:
+                talk.refuse("421 4.7.0 too many connections")
             if self.tls is not None:
                 talk.secure(self.tls)
             talk.run()
@@ -215,7 +236,7 @@ class _Talk:
     def __init__(self, sink: SmtpSink, conn: socket.socket, ending: threading.Event) -> None:
         self.sink, self.conn, self.ending = sink, conn, ending
         conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.waiting = b""
+        self.waiting = self.held = b""
         self.secured = sink.tls is not None
         self.signed_in = sink.login is None
         self.sender: str | None = None
@@ -230,12 +251,18 @@ class _Talk:
             line = self.line().decode("utf-8", "surrogateescape")
             with self.sink._change:
                 self.sink.commands.append(line)
+                if self.waiting:
+                    self.sink.hurried.append(line)
             verb = line.split(" ", 1)[0].upper()
             handler = getattr(self, f"on_{verb.lower()}", None)
             if handler is None:
                 self.say("500 5.5.2 what?")
             else:
                 handler(line)
+
+    def refuse(self, greeting: str) -> None:
+        self.say(greeting)
+        raise _Over
 
     def on_ehlo(self, line: str) -> None:
         offers = ["sink.example", *self.sink.extensions]
@@ -282,7 +309,7 @@ class _Talk:
 
     def on_data(self, line: str) -> None:
         if not self.rcpts:
-            self.say("503 5.5.1 RCPT first")
+            self.data_for_nobody()
             return
         rcpt = self.rcpts[0]
         if self.act(rcpt, At.DATA):
@@ -303,7 +330,18 @@ class _Talk:
             self.do(scripted)
         self.kept += 1
         if self.kept == self.sink.end_after:
+            self.flush()
             raise _Over
+
+    def data_for_nobody(self) -> None:
+        if not self.sink.is_lenient:
+            self.say("503 5.5.1 RCPT first")
+            return
+        self.say("354 go ahead")
+        data, sender, self.sender = self.content(), self.sender or "", None
+        if data:
+            self.sink.keep(sender, "", data, answered=True)
+        self.say("250 2.0.0 kept for nobody" if data else "554 5.5.1 no valid recipients")
 
     def on_rset(self, line: str) -> None:
         self.sender, self.rcpts = None, []
@@ -329,6 +367,8 @@ class _Talk:
             self.ending.wait(act.after_s)
         if act.reply:
             self.say(act.reply)
+        if act.then is not Then.GO_ON:
+            self.flush()
         if act.then is Then.HANG:
             self.ending.wait()
             raise _Over
@@ -349,7 +389,18 @@ class _Talk:
         return base64.b64decode(self.line()).decode()
 
     def say(self, line: str) -> None:
-        self.conn.sendall(line.encode() + b"\r\n")
+        self.held += line.encode() + b"\r\n"
+        if not (self.sink.gathers and b"\r\n" in self.waiting):
+            self.flush()
+
+    def flush(self) -> None:
+        held, self.held = self.held, b""
+        if self.sink.drip_s is None:
+            self.conn.sendall(held)
+            return
+        for number in range(len(held)):
+            self.conn.sendall(held[number : number + 1])
+            self.ending.wait(self.sink.drip_s)
 
     def line(self) -> bytes:
         while b"\r\n" not in self.waiting:
@@ -361,12 +412,7 @@ class _Talk:
         return line
 
     def secure(self, certificate: Certificate) -> None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate.chain)
-        if self.sink.newest_tls < ssl.TLSVersion.TLSv1_2:
-            context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
-        context.maximum_version = self.sink.newest_tls
-        self.conn = context.wrap_socket(self.conn, server_side=True)
+        self.conn = self.sink.context(certificate).wrap_socket(self.conn, server_side=True)
         self.secured, self.waiting = True, b""
 
     def end(self) -> None:

@@ -25,6 +25,7 @@ from saas.permissions.types import CAMPAIGN_ROLES, Action, Actor, Role
 from saas.platform.db import bound_tenant
 
 SEEN_EVERY: Final = timedelta(minutes=5)
+SESSIONS_KEPT: Final = timedelta(days=30)
 
 
 @cache
@@ -117,6 +118,20 @@ def open_session(session: Session, account: Account, *, user_agent: str, now: da
 def sign_out(session: Session, token: str) -> None:
     """End a session; ending it twice is no error."""
     session.execute(sa.delete(AccountSession).where(AccountSession.token_hash == token_hash(token)))
+
+
+def forget_sessions(session: Session, *, now: datetime, limit: int) -> int:
+    """Delete sessions that have ended and were last used 30 days ago. Returns how many those were."""
+    over = sa.select(AccountSession.token_hash).where(
+        AccountSession.expires_at <= now, AccountSession.seen_at <= now - SESSIONS_KEPT
+    )
+    gone = session.scalars(
+        sa.delete(AccountSession)
+        .where(AccountSession.token_hash.in_(over.limit(limit)))
+        .returning(AccountSession.token_hash),
+        execution_options={"synchronize_session": False},
+    )
+    return len(gone.all())
 
 
 def wrong_credentials() -> WrongCredentials:

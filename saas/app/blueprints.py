@@ -9,17 +9,21 @@ from flask_smorest import Blueprint
 from werkzeug.exceptions import HTTPException
 
 from saas.accounts import routes as accounts
+from saas.app import metrics
 from saas.audiences.routes import audiences
 from saas.campaigns.routes import campaigns, revisions
 from saas.channels import routes as channels
 from saas.http import problem
 from saas.intake import routes as intake
 from saas.journeys import routes as trigger
+from saas.notices import routes as notices
 from saas.reports import routes as reports
+from saas.sending import routes as sending
 from saas.tenants import routes as tenants
 from saas.web import assets, errors
 from saas.web import shell as pages
 from saas.web.account import routes as account_pages
+from saas.web.alerts import routes as alert_pages
 from saas.web.audiences import routes as audience_pages
 from saas.web.campaigns import draft as draft_pages
 from saas.web.campaigns import review as review_pages
@@ -36,7 +40,9 @@ API: Final[tuple[Blueprint, ...]] = (
     campaigns.blp,
     revisions.blp,
     trigger.blp,
+    sending.blp,
     reports.blp,
+    notices.blp,
 )
 
 PAGES: Final[tuple[PageBlueprint, ...]] = (
@@ -48,6 +54,7 @@ PAGES: Final[tuple[PageBlueprint, ...]] = (
     audience_pages.blp,
     settings_pages.blp,
     developer_pages.blp,
+    alert_pages.blp,
 )
 
 error_page: Callable[[Exception], Any] | None = errors.error_page
@@ -57,6 +64,7 @@ def register_pages(app: Flask) -> None:
     """Register the pages and the public endpoints outside the API."""
     assets.register(app)
     pages.register(app)
+    metrics.register(app)
     # flask-smorest answers every HTTPException of the application as its API; a page answers with a page.
     app.register_error_handler(HTTPException, _page_or_problem)
     app.register_blueprint(intake.pages)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import sqlalchemy as sa
 
+from saas.app.sweep import sweep
 from saas.audiences.jobs import import_handler
 from saas.audiences.types import IMPORT_FILE
 from saas.campaigns.types import SETTLE_STOP, START_CAMPAIGN
@@ -12,6 +13,7 @@ from saas.journeys.jobs import start_campaign
 from saas.platform.agenda.types import Handler, Kinds, Queue, Work
 from saas.sending.jobs import stop
 from saas.sending.service.deliver import SenderProcess
+from saas.sending.service.upkeep import SWEEP
 from saas.sending.types import SEND_BULK, SEND_TRANSACTIONAL
 from saas.tenants.jobs import handlers as tenant_handlers
 
@@ -22,6 +24,7 @@ def kinds_for(queue: Queue, *, shell: Shell, engine: sa.Engine, sender: SenderPr
         IMPORT_FILE: import_handler(engine, shell.vault, shell.clock, at_once=shell.settings.imports_at_once),
         START_CAMPAIGN: start_campaign,
         SETTLE_STOP: stop,
+        SWEEP: sweep,
         **tenant_handlers(shell.settings),
     }
     if sender is not None:

@@ -40,17 +40,22 @@ from saas.platform.agenda.work import VISIT_S, Doer, due_queues, work
 from saas.platform.db import db
 from saas.platform.queue import BellJob, BellQueue
 from saas.platform.settings import Settings
+from saas.sending.service.addressees import Addresser
 from saas.sending.service.compiled import Compiler
 from saas.sending.service.deliver import SenderProcess
+from saas.sending.service.lanes import Lanes
+from saas.sending.service.lines import Lines
 from saas.sending.service.owner import Owner
 from saas.sending.service.recovery import recover_dead_senders
+from saas.sending.types import LANES
 
 FENCED: Final = 75
 ORPHAN: Final = 71
+LEFT_BEHIND: Final = 73
 _TICK_S: Final = 1.0
 _WITHOUT_REDIS_S: Final = 5.0
 _GRACE_S: Final = 15.0
-_RECOVER_EVERY_S: Final = 5.0
+_RECOVER_EVERY_S: Final = 1.0
 _PR_SET_PDEATHSIG: Final = 1
 
 log = structlog.get_logger()
@@ -204,20 +209,22 @@ class ResidentWorker(_AgendaWorker, SimpleWorker):
 
     def make_doer(self, shell: Shell, leaving: Callable[[], bool]) -> Doer:
         """Enter the register of senders, then work."""
-        owner = Owner(db.engine, queue=_Setting.queue, clock=shell.clock)
+        home = shell.settings.home
+        recover_dead_senders(db.engine, shell.clock.now(), home=home)  # before our own journal lies among them
+        owner = Owner(db.engine, queue=_Setting.queue, clock=shell.clock, home=home)
+        compiler = Compiler(Renderer())
         self.sender = SenderProcess(
             owner=owner,
             clock=shell.clock,
-            settings=shell.settings,
-            vault=shell.vault,
-            renderer=Renderer(),
             leaving=leaving,
-            compiler=Compiler(),
-            adapters={},
+            compiler=compiler,
+            addresser=Addresser(shell.vault, shell.settings.public_url),
+            lines=Lines(owner, shell.vault, shell.settings),
+            lanes=Lanes(compiler),
         )
         owner.start(on_fence=self.fence)
         kinds = kinds_for(_Setting.queue, shell=shell, engine=db.engine, sender=self.sender)
-        return Doer(db.engine, kinds, shell.clock, shell.bell.ring, leaving)
+        return Doer(db.engine, kinds, shell.clock, shell.bell.ring, leaving, lanes=LANES, busy=self.sender.lanes.busy)
 
     def fence(self) -> None:
         """End this process; called by its heart. It gets a moment to settle what it knows, if it still can."""
@@ -226,9 +233,20 @@ class ResidentWorker(_AgendaWorker, SimpleWorker):
         time.sleep(_GRACE_S)
         os._exit(FENCED)
 
+    def stop_soon(self) -> None:
+        """Note a SIGTERM. A relay that owes an answer is waited for, but not for ever: the journal tells the rest."""
+        if not self.leaving:
+            hurry = threading.Timer(_GRACE_S, self._leave_behind)
+            hurry.daemon = True
+            hurry.start()
+        super().stop_soon()
+
+    def _leave_behind(self) -> None:
+        log.warning("sender.left_behind", why="a relay still owes an answer")
+        os._exit(LEFT_BEHIND)
+
     def close(self) -> None:
         """Close connections and leave the register."""
-        self.sender.give_back()
         self.sender.close()
 
     def work(self, *args: Any, **kwargs: Any) -> bool:
@@ -305,7 +323,7 @@ def run_dispatcher(settings: Settings) -> None:
                     shell.bell.ring(queue)
             if monotonic() >= next_recovery:
                 next_recovery = monotonic() + _RECOVER_EVERY_S
-                recover_dead_senders(engine, shell.clock.now())
+                recover_dead_senders(engine, shell.clock.now(), home=settings.home)
         except Exception:
             # The dispatcher only helps; whatever broke is tried again in a second.
             log.exception("dispatcher.failed")

@@ -4,10 +4,12 @@ from collections.abc import Callable
 
 from marshmallow import fields, validate
 
+from saas.campaigns.rules.delivery import CAP_USES, MAX_AFTER_MINUTES, MAX_SPEED, MAX_WAVES
 from saas.campaigns.types import CampaignKind, CampaignState
 from saas.channels.types import Purpose
 from saas.http.fields import Id, Moment, Strict, not_blank, without_controls, without_nul
 from saas.http.paging import PageArguments
+from saas.tenants.rules import MAX_CAP, MAX_CAP_DAYS
 
 _NAME: list[Callable[[str], object]] = [validate.Length(1, 200), without_controls, not_blank]
 _LONG: list[Callable[[str], object]] = [validate.Length(max=2000), without_nul]
@@ -87,6 +89,31 @@ class StepDraft(Strict):
     content = fields.Nested(Content, load_default=dict)
 
 
+class WaveDraft(Strict):
+    """A part of the audience, in percent, and how long after the start its messages leave."""
+
+    percent = fields.Integer(required=True, strict=True, validate=validate.Range(1, 100))
+    after_minutes = fields.Integer(required=True, strict=True, validate=validate.Range(0, MAX_AFTER_MINUTES))
+
+
+class CapDraft(Strict):
+    """How many marketing messages a person gets at most: as the workspace says, a number of its own, or any number."""
+
+    use = fields.String(load_default="workspace", validate=validate.OneOf(CAP_USES))
+    messages = fields.Integer(strict=True, validate=validate.Range(0, MAX_CAP))
+    days = fields.Integer(strict=True, validate=validate.Range(1, MAX_CAP_DAYS))
+
+
+class SettingsDraft(Strict):
+    """How fast and in which parts it leaves. speed_per_hour null: as fast as the channel allows."""
+
+    speed_per_hour = fields.Integer(
+        strict=True, load_default=None, allow_none=True, validate=validate.Range(1, MAX_SPEED)
+    )
+    waves = fields.List(fields.Nested(WaveDraft), load_default=list, validate=validate.Length(max=MAX_WAVES))
+    frequency_cap = fields.Nested(CapDraft, load_default=lambda: {"use": "workspace"})
+
+
 class Draft(Strict):
     """What a revision will do; may be incomplete while it is edited."""
 
@@ -94,6 +121,7 @@ class Draft(Strict):
     topic = fields.String(load_default=None, allow_none=True, validate=_KEY)
     time_zone = fields.String(load_default=None, allow_none=True, validate=[validate.Length(max=60), without_controls])
     payload = fields.Nested(Payload, load_default=lambda: {"fields": []})
+    settings = fields.Nested(SettingsDraft, load_default=lambda: SettingsDraft().load({}))
     steps = fields.List(fields.Nested(StepDraft), load_default=list, validate=validate.Length(max=100))
 
 
@@ -101,12 +129,6 @@ class DraftIn(Strict):
     """A draft to save."""
 
     draft = fields.Nested(Draft, required=True)
-
-
-class SubmitIn(Strict):
-    """A request for approval."""
-
-    note = fields.String(load_default="", validate=_LONG)
 
 
 class DecisionIn(Strict):
@@ -207,6 +229,29 @@ class ReviewStepOut(Strict):
     samples = fields.List(fields.Nested(SampleOut), required=True)
 
 
+class WaveOut(Strict):
+    """A part of the audience, in percent, and how long after the start its messages leave."""
+
+    percent = fields.Integer(required=True)
+    after_minutes = fields.Integer(required=True)
+
+
+class CapOut(Strict):
+    """Nobody gets more than so many marketing messages of the workspace in so many days."""
+
+    messages = fields.Integer(required=True)
+    days = fields.Integer(required=True)
+
+
+class DeliveryOut(Strict):
+    """How fast and in which parts it leaves; `takes_s` is null where only the channel holds it back."""
+
+    speed_per_hour = fields.Integer(required=True, allow_none=True)
+    waves = fields.List(fields.Nested(WaveOut), required=True)
+    frequency_cap = fields.Nested(CapOut, required=True, allow_none=True)
+    takes_s = fields.Integer(required=True, allow_none=True)
+
+
 class ReviewOut(Strict):
     """Exactly what will be sent: how many, to whom, what, when."""
 
@@ -217,4 +262,5 @@ class ReviewOut(Strict):
     planned_at = Moment(allow_none=True, required=True)
     effective_if_approved_now = Moment(allow_none=True, required=True)
     time_zone = fields.String(allow_none=True, required=True)
+    settings = fields.Nested(DeliveryOut, required=True)
     steps = fields.List(fields.Nested(ReviewStepOut), required=True)

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from saas.accounts.models import Account
 from saas.channels.models import ChannelConfiguration
-from saas.channels.types import Purpose
+from saas.channels.types import ChannelDraft, Purpose, Security
 from saas.kernel.errors import NotFound
 from saas.kernel.paging import Page, PageRequest, cut
 from saas.ledger.models import Run
@@ -18,10 +18,13 @@ from saas.platform.db import bound_tenant
 from saas.tenants.models import Tenant
 
 # What an approver signed, computed from the live row; `ch` is the alias of channel_configuration. The same object as
-# rules.fingerprint_of makes (a test compares).
+# rules.fingerprint_of makes (a test compares). What signs the mails is part of it only where something does, so that
+# documents from before there was DKIM keep their fingerprint.
 FINGERPRINT_SQL: Final = (
-    "jsonb_build_object('kind', ch.kind, 'purpose', ch.purpose, 'from_name', ch.from_name,"
+    "(jsonb_build_object('kind', ch.kind, 'purpose', ch.purpose, 'from_name', ch.from_name,"
     " 'from_address', ch.from_address, 'reply_to', ch.reply_to, 'return_path', ch.return_path, 'host', ch.host)"
+    " || CASE WHEN ch.dkim_domain IS NULL THEN jsonb_build_object() ELSE"
+    " jsonb_build_object('dkim_domain', ch.dkim_domain, 'dkim_selector', ch.dkim_selector) END)"
 )
 
 _UNFINISHED: Final = (RunState.PLANNED, RunState.RUNNING, RunState.HELD)
@@ -80,6 +83,26 @@ def is_member_address(session: Session, address: str) -> bool:
         )
     )
     return session.scalar(wanted.limit(1)) is not None
+
+
+def draft_of(row: ChannelConfiguration) -> ChannelDraft:
+    """Return what people said about a configuration, without its password."""
+    return ChannelDraft(
+        name=row.name,
+        purpose=Purpose(row.purpose),
+        from_name=row.from_name,
+        from_address=row.from_address,
+        reply_to=row.reply_to,
+        return_path=row.return_path,
+        host=row.host,
+        port=row.port,
+        security=Security(row.security),
+        username=row.username,
+        rate_per_minute=row.rate_per_minute,
+        connections=row.connections,
+        source_address=row.source_address,
+        ehlo_name=row.ehlo_name,
+    )
 
 
 def _live(row: ChannelConfiguration | None) -> ChannelConfiguration:

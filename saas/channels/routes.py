@@ -13,8 +13,11 @@ from saas.channels.schemas import (
     ChannelChanges,
     ChannelListArguments,
     ChannelOut,
+    DkimArguments,
+    DkimOut,
     TrialArguments,
     TrialOut,
+    dkim_view,
 )
 from saas.channels.types import ChannelDraft, TrialResult
 from saas.http.etags import expected_version, tagged
@@ -42,6 +45,7 @@ def create(context: Context, body: dict[str, Any]) -> Response:
         draft=ChannelDraft(**body),
         vault=context.vault,
         allow=context.settings.egress_allow,
+        sources=context.settings.source_addresses,
         now=context.now,
     )
     return _answer(row, status=201)
@@ -79,6 +83,7 @@ def change(context: Context, body: dict[str, Any], channel_id: str) -> Response:
         values=body,
         vault=context.vault,
         allow=context.settings.egress_allow,
+        sources=context.settings.source_addresses,
         now=context.now,
     )
     return _answer(row)
@@ -90,6 +95,35 @@ def change(context: Context, body: dict[str, Any], channel_id: str) -> Response:
 def archive(context: Context, channel_id: str) -> None:
     """Take a channel configuration out of use."""
     service.archive(
+        context.session,
+        actor=context.actor,
+        channel_id=_id(channel_id),
+        expected=expected_version(),
+        now=context.now,
+    )
+
+
+@blp.route("/channels/<channel_id>/dkim", methods=["POST"])
+@endpoint(Scope.TENANT, Action.CHANNEL_WRITE)
+@blp.arguments(DkimArguments)
+@blp.response(201, DkimOut)
+def make_dkim(context: Context, body: dict[str, Any], channel_id: str) -> Response:
+    """Make a key that signs this configuration's mails; publish its record before you send.
+
+    What signs is part of what approvers sign: approved campaigns are held until they are approved again.
+    """
+    row = service.make_dkim(
+        context.session, actor=context.actor, channel_id=_id(channel_id), vault=context.vault, now=context.now, **body
+    )
+    return tagged(DkimOut().dump(dkim_view(row)), row.version, status=201)
+
+
+@blp.route("/channels/<channel_id>/dkim", methods=["DELETE"])
+@endpoint(Scope.TENANT, Action.CHANNEL_WRITE)
+@blp.response(204)
+def remove_dkim(context: Context, channel_id: str) -> None:
+    """Sign no mails any longer and forget the key."""
+    service.remove_dkim(
         context.session,
         actor=context.actor,
         channel_id=_id(channel_id),

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from email.header import Header
 from email.utils import format_datetime
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -24,6 +25,7 @@ from saas.channels.types import (
     Security,
     Stage,
     TrialResult,
+    Trouble,
 )
 from saas.kernel.errors import Fault, Invalid
 from saas.platform import egress
@@ -31,10 +33,13 @@ from saas.platform import egress
 FINGERPRINT_FIELDS: Final = ("kind", "purpose", "from_name", "from_address", "reply_to", "return_path", "host")
 MAX_NAME: Final = 100
 MAX_RATE: Final = 1_000_000
+MAX_CONNECTIONS: Final = 50
+MAX_DNS_NAME: Final = 253
 MAX_SECRET: Final = 500
 MAX_TEXT: Final = 500
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_DNS_LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _HOST_LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?")
 _ENHANCED: Final = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
 _NOT_IN_ADDRESS: Final = re.compile(r"[\s<>,;\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -50,19 +55,28 @@ _CHANNEL: Final = OutcomeScope.CHANNEL
 # that the relay did not understand us; a bare 554 is how most relays word a policy.
 _ANSWERS: Final = (
     (re.compile(r"2\d\d .*"), Outcome(_ACCEPTED)),
-    (re.compile(r"421 .*|4\d\d 4\.7\.\d+"), Outcome(_DEFERRED, _CHANNEL)),
+    (re.compile(r"421 .*|4\d\d 4\.7\.\d+"), Outcome(_DEFERRED, _CHANNEL, trouble=Trouble.PRESSURE)),
     (re.compile(r"4\d\d .*"), Outcome(_DEFERRED, _PERSON)),
-    (re.compile(r"5\d\d 5\.1\.[78]"), Outcome(_REFUSED, _CHANNEL)),
+    (re.compile(r"5\d\d 5\.1\.[78]"), Outcome(_REFUSED, _CHANNEL, trouble=Trouble.POLICY)),
     (re.compile(r"5\d\d 5\.1\.\d+"), Outcome(_REFUSED, _PERSON, hard=True)),
-    (re.compile(r"5\d\d 5\.7\.\d+|53[0458] .*|554 (?:-|5\.0\.0)|50[0234] .*"), Outcome(_REFUSED, _CHANNEL)),
+    (re.compile(r"53[0458] .*"), Outcome(_REFUSED, _CHANNEL, trouble=Trouble.SIGN_IN)),
+    (
+        re.compile(r"5\d\d 5\.7\.\d+|554 (?:-|5\.0\.0)|50[0234] .*"),
+        Outcome(_REFUSED, _CHANNEL, trouble=Trouble.POLICY),
+    ),
     (re.compile(r"5\d\d 5\.(?:2\.3|3\.4|6\.\d+)|552 (?!5\.2\.2$).*"), Outcome(_REFUSED, OutcomeScope.CONTENT)),
     (re.compile(r"5\d\d .*"), Outcome(_REFUSED, _PERSON)),
 )
 
+_TROUBLE_AT_SENDER: Final = MappingProxyType({_DEFERRED: Trouble.PRESSURE, _REFUSED: Trouble.POLICY})
+
 
 def fingerprint_of(row: Identity) -> dict[str, Any]:
     """Return what an approver signs of a configuration. `queries.FINGERPRINT_SQL` makes the same in the database."""
-    return {field: getattr(row, field) for field in FINGERPRINT_FIELDS}
+    signed = {field: getattr(row, field) for field in FINGERPRINT_FIELDS}
+    if row.dkim_domain is not None:
+        signed |= {"dkim_domain": row.dkim_domain, "dkim_selector": row.dkim_selector}
+    return signed
 
 
 def classify(code: int, text: str, *, about: About) -> Outcome:
@@ -72,19 +86,23 @@ def classify(code: int, text: str, *, about: About) -> Outcome:
     2xx, 4xx nor 5xx leaves open what became of the message.
     """
     words = f"{code} {text}".strip()
+    if code == 250:  # the answer that nearly everybody gets
+        return Outcome(_ACCEPTED, text=clean(words))
     found = _ENHANCED.match(text)
     enhanced = found[1] if found and found[1][0] == str(code)[0] else "-"
     outcome = next((o for pattern, o in _ANSWERS if pattern.fullmatch(f"{code} {enhanced}")), None)
     if outcome is None:
         return Outcome(OutcomeKind.UNKNOWN, text=clean(words))
     if about is About.SENDER and outcome.scope is _PERSON and outcome.kind is not _ACCEPTED:
-        outcome = Outcome(outcome.kind, _CHANNEL)
+        outcome = replace(outcome, scope=_CHANNEL, hard=False, trouble=_TROUBLE_AT_SENDER[outcome.kind])
     return replace(outcome, text=clean(words))
 
 
 def clean(text: str) -> str:
     """Return a provider's text fit for storing and showing: one line, no control characters, at most 500."""
-    return _CONTROL.sub(" ", text).strip()[:MAX_TEXT]
+    if not text.isprintable():  # a quick look first: nearly all texts are, and each answer comes through here
+        text = _CONTROL.sub(" ", text)
+    return text.strip()[:MAX_TEXT]
 
 
 def wire_address(address: str) -> str | None:
@@ -102,10 +120,11 @@ def _with_ascii_domain(local: str, domain: str) -> str | None:
         return None
 
 
-def checked(draft: ChannelDraft, *, allow: tuple[str, ...]) -> ChannelDraft:
+def checked(draft: ChannelDraft, *, allow: tuple[str, ...], sources: tuple[str, ...] = ()) -> ChannelDraft:
     """Return the configuration in its one spelling. Raises Invalid with all that is wrong.
 
     `allow` is EGRESS_ALLOW: its targets may have any port, and passwords may travel to them unprotected.
+    `sources` is SOURCE_ADDRESSES: the addresses from which this installation may connect.
     """
     faults: list[Fault] = []
     clean_draft = replace(
@@ -117,8 +136,12 @@ def checked(draft: ChannelDraft, *, allow: tuple[str, ...]) -> ChannelDraft:
         return_path=_address("/return_path", draft.return_path, faults) if draft.return_path else None,
         host=_host(draft.host, faults),
         username=draft.username or None,
+        source_address=_source(draft.source_address, sources, faults) if draft.source_address else None,
+        ehlo_name=_greeting(draft.ehlo_name, faults) if draft.ehlo_name else None,
     )
     _check_secrets(clean_draft, faults)
+    if not 1 <= draft.connections <= MAX_CONNECTIONS:
+        faults.append(Fault("/connections", f"Must be between 1 and {MAX_CONNECTIONS}."))
     if draft.rate_per_minute is not None and not 1 <= draft.rate_per_minute <= MAX_RATE:
         faults.append(Fault("/rate_per_minute", f"Must be between 1 and {MAX_RATE}, or empty for no limit."))
     if not any(fault.pointer == "/host" for fault in faults):
@@ -126,6 +149,11 @@ def checked(draft: ChannelDraft, *, allow: tuple[str, ...]) -> ChannelDraft:
     if faults:
         raise Invalid("Some values cannot be used; see errors.", faults=faults)
     return clean_draft
+
+
+def is_dns_name(text: str) -> bool:
+    """Say whether a text in small letters is a name of letters, digits and hyphens (RFC 1123, 2.1)."""
+    return len(text) <= MAX_DNS_NAME and all(map(_DNS_LABEL.fullmatch, text.split(".")))
 
 
 def leads_elsewhere(before: ChannelDraft, after: ChannelDraft) -> bool:
@@ -145,7 +173,7 @@ def ehlo_name(public_url: str) -> str:
         address = ipaddress.ip_address(host)
     except ValueError:
         return host if host.isascii() else idna.encode(host, uts46=True).decode()
-    return f"[IPv6:{address}]" if address.version == 6 else f"[{address}]"
+    return _literal(address)
 
 
 def verdict(outcome: Outcome, stage: Stage, *, host: str) -> TrialResult:
@@ -231,9 +259,41 @@ def _host(text: str, faults: list[Fault]) -> str:
         name = host if host.isascii() else idna.encode(host, uts46=True).decode()
     except idna.IDNAError:
         name = ""
-    if not name or len(name) > 253 or not all(_HOST_LABEL.fullmatch(label) for label in name.split(".")):
+    if not name or len(name) > MAX_DNS_NAME or not all(_HOST_LABEL.fullmatch(label) for label in name.split(".")):
         faults.append(Fault("/host", "Not a host name or IP address; leave out scheme, port and user name."))
     return name
+
+
+def _source(text: str, sources: tuple[str, ...], faults: list[Fault]) -> str:
+    try:
+        address = str(ipaddress.ip_address(text.strip()))
+    except ValueError:
+        faults.append(Fault("/source_address", "Not an IP address as in 192.0.2.10 or 2001:db8::10."))
+        return text
+    if address not in sources:
+        known = f"Possible are: {', '.join(sources)}." if sources else "It lists none (setting SOURCE_ADDRESSES)."
+        faults.append(Fault("/source_address", f"This installation does not list this address as its own. {known}"))
+    return address
+
+
+def _greeting(text: str, faults: list[Fault]) -> str:
+    """Return a name for EHLO (RFC 5321, 4.1.1.1): a host name, or an address literal in its one spelling."""
+    name = text.strip().lower().removesuffix(".")
+    if name.startswith("[") and name.endswith("]"):
+        try:
+            address = ipaddress.ip_address(name[1:-1].removeprefix("ipv6:"))
+        except ValueError:
+            faults.append(Fault("/ehlo_name", "Not an address literal as in [192.0.2.10] or [IPv6:2001:db8::10]."))
+            return text
+        return _literal(address)
+    if not is_dns_name(name) or name.rpartition(".")[2].isdecimal():
+        wrong = "Not a host name as in mail.northwind.example; an IP address stands in brackets."
+        faults.append(Fault("/ehlo_name", wrong))
+    return name
+
+
+def _literal(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
+    return f"[IPv6:{address}]" if address.version == 6 else f"[{address}]"
 
 
 def _check_target(draft: ChannelDraft, allow: tuple[str, ...], faults: list[Fault]) -> None:

@@ -5,8 +5,10 @@ from typing import Any, Final, TypeAlias
 
 from marshmallow import fields, validate
 
-from saas.channels.rules import MAX_NAME, MAX_SECRET, fingerprint_of
-from saas.channels.types import ChannelKind, Purpose, Security
+from saas.channels.adapters.smtp import dkim
+from saas.channels.models import ChannelConfiguration
+from saas.channels.rules import MAX_CONNECTIONS, MAX_NAME, MAX_SECRET, fingerprint_of
+from saas.channels.types import ChannelKind, DkimAlgorithm, Purpose, Security
 from saas.http.fields import Id, Moment, Strict, without_controls
 from saas.http.paging import PageArguments
 
@@ -15,6 +17,7 @@ Checks: TypeAlias = list[Callable[[Any], Any]]
 _ADDRESS: Final[Checks] = [validate.Length(1, 320), without_controls]
 _SECRET: Final[Checks] = [validate.Length(1, MAX_SECRET), without_controls]
 _HOST: Final[Checks] = [validate.Length(1, 255), without_controls]
+_ONE_WORD: Final[Checks] = [validate.Length(1, 64), without_controls]
 _NAME: Final[Checks] = [validate.Length(1, MAX_NAME), without_controls]
 
 
@@ -32,6 +35,10 @@ class ChannelChanges(Strict):
     username = fields.String(allow_none=True, validate=_SECRET)
     password = fields.String(allow_none=True, load_only=True, validate=_SECRET)
     rate_per_minute = fields.Integer(strict=True, allow_none=True, validate=validate.Range(1))
+    # How many connections each sending process may hold to the provider.
+    connections = fields.Integer(strict=True, validate=validate.Range(1, MAX_CONNECTIONS))
+    source_address = fields.String(allow_none=True, validate=_ONE_WORD)
+    ehlo_name = fields.String(allow_none=True, validate=_HOST)
 
 
 class ChannelArguments(ChannelChanges):
@@ -52,6 +59,45 @@ class ChannelListArguments(PageArguments):
     purpose = fields.Enum(Purpose, by_value=True, load_default=None)
 
 
+class DkimArguments(Strict):
+    """A key to make; the domain is that of the from address, or one above it."""
+
+    domain = fields.String(required=True, validate=_HOST)
+    selector = fields.String(required=True, validate=[validate.Length(1, 63), without_controls])
+    algorithm = fields.Enum(DkimAlgorithm, by_value=True, load_default=DkimAlgorithm.RSA_2048)
+
+
+class DkimOut(Strict):
+    """With what mails are signed, and what to publish in the domain's DNS: a TXT record of this name and text."""
+
+    domain = fields.String(required=True)
+    selector = fields.String(required=True)
+    algorithm = fields.String(required=True, validate=validate.OneOf([word.value for word in DkimAlgorithm]))
+    dns_name = fields.String(required=True)
+    dns_record = fields.String(required=True)
+
+
+def dkim_view(row: ChannelConfiguration) -> dict[str, str] | None:
+    """Return what people may know of a configuration's key, None where nothing is signed."""
+    if row.dkim_domain is None or row.dkim_selector is None or row.dkim_record is None:
+        return None
+    return {
+        "domain": row.dkim_domain,
+        "selector": row.dkim_selector,
+        "algorithm": dkim.algorithm_of(row.dkim_record).value,
+        "dns_name": dkim.dns_name(row.dkim_domain, row.dkim_selector),
+        "dns_record": row.dkim_record,
+    }
+
+
+class Dkim(fields.Nested):
+    """A configuration's key as `dkim_view` shows it; the columns of it stand beside each other in the row."""
+
+    def get_value(self, obj: Any, *_: object, **__: object) -> dict[str, str] | None:
+        """Return the view of the row that is shown."""
+        return dkim_view(obj)
+
+
 class ChannelOut(Strict):
     """A configuration."""
 
@@ -69,6 +115,10 @@ class ChannelOut(Strict):
     username = fields.String(required=True, allow_none=True)
     has_password = fields.Function(lambda row: row.password_sealed is not None, metadata={"type": "boolean"})
     rate_per_minute = fields.Integer(required=True, allow_none=True)
+    connections = fields.Integer(required=True)
+    source_address = fields.String(required=True, allow_none=True)
+    ehlo_name = fields.String(required=True, allow_none=True)
+    dkim = Dkim(DkimOut, required=True, allow_none=True)
     # What an approver signs of it; when it changes, approved campaigns are held.
     fingerprint = fields.Function(fingerprint_of, metadata={"type": "object"})
     created_at = Moment(required=True)

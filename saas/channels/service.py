@@ -12,18 +12,20 @@ from sqlalchemy.orm import Session
 
 from saas.audit import service as audit
 from saas.channels import queries, rules
+from saas.channels.adapters.smtp import dkim
 from saas.channels.adapters.smtp.adapter import SmtpAdapter
 from saas.channels.models import ChannelConfiguration
 from saas.channels.types import (
     ChannelDraft,
     ChannelInUse,
     ChannelKind,
+    DkimAlgorithm,
+    DkimKey,
     NameTaken,
     Outcome,
     OutcomeKind,
     Outgoing,
     PasswordNeeded,
-    Purpose,
     Security,
     SmtpSettings,
     Timeouts,
@@ -38,7 +40,7 @@ from saas.platform.secrets.service import Place, Vault
 
 _FIELDS: Final = (
     "name", "from_name", "from_address", "reply_to", "return_path", "host", "port", "security", "username",
-    "rate_per_minute",
+    "rate_per_minute", "connections", "source_address", "ehlo_name",
 )  # fmt: skip
 _TRIAL: Final = Timeouts(connect_s=10, reply_s=10, answer_s=10, total_s=20)
 
@@ -55,11 +57,21 @@ def keep_while(check: InUse) -> None:
 
 
 def create(
-    session: Session, *, actor: Actor, draft: ChannelDraft, vault: Vault, allow: tuple[str, ...], now: datetime
+    session: Session,
+    *,
+    actor: Actor,
+    draft: ChannelDraft,
+    vault: Vault,
+    allow: tuple[str, ...],
+    sources: tuple[str, ...] = (),
+    now: datetime,
 ) -> ChannelConfiguration:
-    """Make a configuration. `allow` is EGRESS_ALLOW. Raises Invalid, NameTaken, LacksRight."""
+    """Make a configuration. `allow` is EGRESS_ALLOW, `sources` SOURCE_ADDRESSES.
+
+    Raises Invalid, NameTaken, LacksRight.
+    """
     require(actor, Action.CHANNEL_WRITE)
-    draft = rules.checked(draft, allow=allow)
+    draft = rules.checked(draft, allow=allow, sources=sources)
     _check_pair(draft, has_password=draft.password is not None)
     row = ChannelConfiguration(
         tenant_id=bound_tenant(session),
@@ -90,6 +102,7 @@ def change(
     values: Mapping[str, Any],
     vault: Vault,
     allow: tuple[str, ...],
+    sources: tuple[str, ...] = (),
     now: datetime,
 ) -> ChannelConfiguration:
     """Change the fields named in `values` (those of ChannelDraft but purpose). `expected` is the version that was read.
@@ -100,8 +113,11 @@ def change(
     """
     require(actor, Action.CHANNEL_WRITE)
     row = _expected(session, channel_id, expected)
-    before = draft_of(row)
-    after = rules.checked(replace(before, **values), allow=allow)
+    before = queries.draft_of(row)
+    after = rules.checked(replace(before, **values), allow=allow, sources=sources)
+    if row.dkim_domain is not None and not dkim.aligned(row.dkim_domain, after.from_address):
+        text = f"Mails are signed for {row.dkim_domain}: keep an address of it, or remove the DKIM key first."
+        raise Invalid.at("/from_address", text)
     keeps = row.password_sealed is not None and "password" not in values and after.username is not None
     if keeps and rules.leads_elsewhere(before, after):
         raise PasswordNeeded(
@@ -126,7 +142,7 @@ def change(
 
 
 def archive(session: Session, *, actor: Actor, channel_id: UUID, expected: int, now: datetime) -> None:
-    """Take a configuration out of use; what was sent through it still names it, its password is forgotten.
+    """Take a configuration out of use; what was sent through it still names it, its secrets are forgotten.
 
     Raises ChannelInUse, Stale, NotFound, LacksRight.
     """
@@ -136,9 +152,62 @@ def archive(session: Session, *, actor: Actor, channel_id: UUID, expected: int, 
         raise ChannelInUse("Campaigns that are not over send through this channel configuration.")
     row.archived_at = row.updated_at = now
     row.password_sealed = None
+    row.dkim_domain = row.dkim_selector = row.dkim_record = row.dkim_key_sealed = None
     row.version += 1
     session.flush()
     audit.append(session, actor=actor, action="channel.archived", subject=_shown(row), now=now)
+
+
+def make_dkim(
+    session: Session,
+    *,
+    actor: Actor,
+    channel_id: UUID,
+    domain: str,
+    selector: str,
+    algorithm: DkimAlgorithm,
+    vault: Vault,
+    now: datetime,
+) -> ChannelConfiguration:
+    """Make a key with which mails are signed from now on, in place of the present one; it is sealed and never shown.
+
+    Raises Invalid, NotFound, LacksRight.
+    """
+    require(actor, Action.CHANNEL_WRITE)
+    row = queries.channel_for_update(session, channel_id)
+    domain, selector = dkim.checked(domain=domain, selector=selector, from_address=row.from_address)
+    if (domain, selector) == (row.dkim_domain, row.dkim_selector):
+        # The record of a name is replaced only after what was signed with the old key has been read.
+        raise Invalid.at("/selector", "The present key has this selector. Choose another one for a new key.")
+    private, record = dkim.new_key(algorithm)
+    sealed = vault.seal(session, private.decode(), place=_place(channel_id, "dkim_key"), now=now)
+    row.dkim_domain, row.dkim_selector, row.dkim_record, row.dkim_key_sealed = domain, selector, record, sealed
+    row.version, row.updated_at = row.version + 1, now
+    session.flush()
+    facts = {"domain": domain, "selector": selector, "algorithm": algorithm.value}
+    audit.append(session, actor=actor, action="channel.dkim_made", subject=_shown(row), now=now, facts=facts)
+    return row
+
+
+def remove_dkim(session: Session, *, actor: Actor, channel_id: UUID, expected: int, now: datetime) -> None:
+    """Sign no mails any longer and forget the key. Raises Stale, NotFound, LacksRight."""
+    require(actor, Action.CHANNEL_WRITE)
+    row = _expected(session, channel_id, expected)
+    if row.dkim_domain is None:
+        return
+    facts = {"domain": row.dkim_domain, "selector": row.dkim_selector}
+    row.dkim_domain = row.dkim_selector = row.dkim_record = row.dkim_key_sealed = None
+    row.version, row.updated_at = row.version + 1, now
+    session.flush()
+    audit.append(session, actor=actor, action="channel.dkim_removed", subject=_shown(row), now=now, facts=facts)
+
+
+def dkim_of(session: Session, *, channel: ChannelConfiguration, vault: Vault) -> DkimKey | None:
+    """Return what mails of a configuration are signed with, None for nothing. Raises Unreadable."""
+    if channel.dkim_domain is None or channel.dkim_selector is None or channel.dkim_key_sealed is None:
+        return None
+    private = vault.open(session, channel.dkim_key_sealed, place=_place(channel.channel_id, "dkim_key"))
+    return DkimKey(channel.dkim_domain, channel.dkim_selector, private.encode())
 
 
 def open_adapter(
@@ -150,7 +219,10 @@ def open_adapter(
     ehlo_name: str,
     timeouts: Timeouts | None = None,
 ) -> SmtpAdapter:
-    """Return what sends through a configuration; it connects at the first message. Raises Unreadable."""
+    """Return what sends through a configuration; it connects at the first message. Raises Unreadable.
+
+    `ehlo_name` is the installation's; a configuration's own goes before it.
+    """
     password = None
     if channel.password_sealed is not None:
         password = vault.open(session, channel.password_sealed, place=_place(channel.channel_id))
@@ -161,8 +233,10 @@ def open_adapter(
         security=Security(channel.security),
         username=channel.username,
         password=password,
+        connections=channel.connections,
+        source_address=channel.source_address,
     )
-    return SmtpAdapter(settings, allow=allow, ehlo_name=ehlo_name, timeouts=timeouts)
+    return SmtpAdapter(settings, allow=allow, ehlo_name=channel.ehlo_name or ehlo_name, timeouts=timeouts)
 
 
 def send_trial(
@@ -186,7 +260,7 @@ def send_trial(
     # Members only: otherwise this would be a way to write to strangers (security.md K).
     if address is None or not address.isascii() or not queries.is_member_address(session, to):
         raise Invalid.at("/to", "A test goes to your own address or to that of another member of this workspace.")
-    content = rules.trial_message(draft_of(row), to=address, now=now, message_id=uuid7())
+    content = rules.trial_message(queries.draft_of(row), to=address, now=now, message_id=uuid7())
     adapter = open_adapter(session, channel=row, vault=vault, allow=allow, ehlo_name=ehlo_name, timeouts=_TRIAL)
     watch = _Trial()
     try:
@@ -202,23 +276,6 @@ def send_trial(
     facts = {"accepted": result.accepted, "stage": stage.value}
     audit.append(session, actor=actor, action="channel.tested", subject=_shown(row), now=now, facts=facts)
     return result
-
-
-def draft_of(row: ChannelConfiguration) -> ChannelDraft:
-    """Return what people said about a configuration, without its password."""
-    return ChannelDraft(
-        name=row.name,
-        purpose=Purpose(row.purpose),
-        from_name=row.from_name,
-        from_address=row.from_address,
-        reply_to=row.reply_to,
-        return_path=row.return_path,
-        host=row.host,
-        port=row.port,
-        security=Security(row.security),
-        username=row.username,
-        rate_per_minute=row.rate_per_minute,
-    )
 
 
 class _Trial:
@@ -266,8 +323,8 @@ def _flush(session: Session, name: str) -> None:
         raise NameTaken(f"There is, or was, a channel configuration named “{name}”.") from None
 
 
-def _place(channel_id: UUID) -> Place:
-    return Place("channel_configuration", channel_id, "password")
+def _place(channel_id: UUID, column: str = "password") -> Place:
+    return Place("channel_configuration", channel_id, column)
 
 
 def _shown(row: ChannelConfiguration) -> str:

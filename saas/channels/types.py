@@ -45,7 +45,26 @@ class ChannelDraft:
     security: Security
     username: str | None = None
     rate_per_minute: int | None = None
+    connections: int = 4
+    source_address: str | None = None
+    ehlo_name: str | None = None
     password: str | None = field(default=None, repr=False)
+
+
+class DkimAlgorithm(StrEnum):
+    """With what kind of key mails are signed (RFC 6376, RFC 8463)."""
+
+    RSA_2048 = "rsa-2048"
+    ED25519 = "ed25519"
+
+
+@dataclass(frozen=True, slots=True)
+class DkimKey:
+    """What a sender signs with; the key is opened for it and kept in memory only."""
+
+    domain: str
+    selector: str
+    private_pem: bytes = field(repr=False)
 
 
 class Identity(Protocol):
@@ -86,10 +105,24 @@ class Identity(Protocol):
         """The provider's host."""
         ...
 
+    @property
+    def dkim_domain(self) -> str | None:
+        """The domain that signs, None when nothing is signed."""
+        ...
+
+    @property
+    def dkim_selector(self) -> str | None:
+        """Under which name the domain publishes the key."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class SmtpSettings:
-    """How to reach a relay. Lives in a sender's memory only; a broken connection is made anew with it."""
+    """How to reach a relay. Lives in a sender's memory only; a broken connection is made anew with it.
+
+    connections: how many may be open at the same time. source_address: from which of this host's addresses they come,
+    None to leave it to the host.
+    """
 
     channel_id: UUID
     host: str
@@ -97,6 +130,8 @@ class SmtpSettings:
     security: Security
     username: str | None
     password: str | None = field(repr=False)
+    connections: int = 4
+    source_address: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,17 +175,28 @@ class OutcomeScope(StrEnum):
     CHANNEL = "channel"
 
 
+class Trouble(StrEnum):
+    """What is the matter with a channel: decides about breaker and rate (reliability.md 2)."""
+
+    CONNECT = "connect"  # no connection or no welcome, or it was lost before the content had left
+    SIGN_IN = "sign_in"  # the user name or password was refused
+    POLICY = "policy"  # the relay does not want this from us
+    PRESSURE = "pressure"  # the relay wants less of it, or later
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """An adapter's answer for one message. `text` is the provider's, cut to 500 characters.
 
     hard: the provider says that the address does not exist, so it is to be suppressed (reliability.md 2).
+    trouble: what is the matter with the channel; every outcome that is about the channel names it.
     """
 
     kind: OutcomeKind
     scope: OutcomeScope = OutcomeScope.RECIPIENT
     text: str = ""
     hard: bool = False
+    trouble: Trouble | None = None
 
 
 class About(StrEnum):
@@ -196,7 +242,9 @@ class Watch(Protocol):
 
 
 class Adapter(Protocol):
-    """A way to hand messages over."""
+    """A way to hand messages over. down: why no connection could be made at the latest `deliver`."""
+
+    down: Outcome | None
 
     def deliver(self, messages: Iterator[Outgoing], *, watch: Watch) -> None:
         """Hand messages over one after the other; every message that was offered gets `settled` unless we die."""

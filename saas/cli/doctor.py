@@ -5,11 +5,11 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import click
+import psycopg
 import sqlalchemy as sa
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -18,6 +18,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from rich.text import Text
 from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.orm import Session
 
 from saas.cli.db import MIGRATIONS
 from saas.cli.shell import application, console, settings
@@ -25,13 +26,17 @@ from saas.http.shell import shell
 from saas.kernel.clock import Clock
 from saas.kernel.errors import DomainError
 from saas.platform.db import PowerfulRole, db, refuse_powerful_role
+from saas.platform.seal.file import read
+from saas.platform.seal.service import identity_of, read_state
+from saas.platform.seal.types import Identity, Mark, SealState
 from saas.platform.settings import BadSetting, Settings
+from saas.platform.skew import MAX_SKEW_S, clock_skew_s
 
-MAX_SKEW_S: Final = 5.0
 _OLDEST_PYTHON: Final = (3, 11)
 _OLDEST_POSTGRES: Final = 15
 _OLDEST_REDIS: Final = (6, 2)
 _PROCESSES: Final = 5  # what one machine runs: web, dispatcher, two senders, maintenance
+_HEARTS: Final = 2  # each sender's heart has a connection of its own
 _HOST_PORT: Final = re.compile(r"(?:[a-z0-9.-]+|\[[0-9a-f:]+\]):[0-9]{1,5}")
 
 
@@ -112,8 +117,9 @@ def database_findings(engine: sa.Engine, found: Settings, clock: Clock) -> Itera
         _server,
         _role,
         _schema,
-        lambda connection: skew_finding(clock.now(), _server_time(connection)),
+        lambda connection: skew_finding(_skew_s(connection, clock)),
         lambda connection: _connections(connection, found.db_pool_size),
+        lambda connection: _seal(connection, found),
     )
     try:
         with engine.connect() as connection:
@@ -153,16 +159,15 @@ def _schema(connection: sa.Connection) -> Finding:
     return Finding(Level.BAD, "schema", f"at {at}, the newest is {', '.join(sorted(newest))}; run: saas db migrate")
 
 
-def _server_time(connection: sa.Connection) -> datetime:
-    found: datetime = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
-    return found
+def _skew_s(connection: sa.Connection, clock: Clock) -> float:
+    driver: psycopg.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment]  # SQLAlchemy's is any driver's
+    return clock_skew_s(driver, clock)
 
 
-def skew_finding(here: datetime, there: datetime) -> Finding:
+def skew_finding(skew_s: float) -> Finding:
     """Compare this host's clock with PostgreSQL's; beyond 5 s senders stop claiming."""
-    skew_s = abs((there - here).total_seconds())
-    level = Level.OK if skew_s <= MAX_SKEW_S else Level.BAD
-    return Finding(level, "clock", f"{skew_s:.1f} s from PostgreSQL's (at most {MAX_SKEW_S:.0f} s)")
+    level = Level.OK if abs(skew_s) <= MAX_SKEW_S else Level.BAD
+    return Finding(level, "clock", f"{abs(skew_s):.1f} s from PostgreSQL's (at most {MAX_SKEW_S:.0f} s)")
 
 
 def _connections(connection: sa.Connection, pool: int) -> Finding:
@@ -175,12 +180,34 @@ def _connections(connection: sa.Connection, pool: int) -> Finding:
 
 def room_finding(room: int, pool: int) -> Finding:
     """Compare the pools of one machine's processes with the connections that PostgreSQL gives."""
-    needed = _PROCESSES * pool
+    needed = _PROCESSES * pool + _HEARTS
     level = Level.OK if needed <= room else Level.BAD
-    text = f"{_PROCESSES} processes x DB_POOL_SIZE {pool} = {needed} of {room}"
+    text = f"{_PROCESSES} processes x DB_POOL_SIZE {pool} + {_HEARTS} senders' hearts = {needed} of {room}"
     if level is Level.OK and 2 * needed > room:
         text += "; a second machine does not fit"
     return Finding(level, "connections", text)
+
+
+def _seal(connection: sa.Connection, found: Settings) -> Finding:
+    try:
+        with Session(connection, join_transaction_mode="create_savepoint") as session:
+            state, here = read_state(session), identity_of(session)
+    except ProgrammingError:
+        return Finding(Level.BAD, "seal", "cannot be read; run: saas db migrate")
+    return seal_finding(state, here=here, file=read(found.seal_path))
+
+
+def seal_finding(state: SealState | None, *, here: Identity, file: Mark | None) -> Finding:
+    """Look whether this database may be sent from, and whether the next sender will think so too."""
+    if state is None:
+        return Finding(Level.OK, "seal", "none yet; the first sender makes it")
+    if state.sealed:
+        return Finding(Level.BAD, "seal", f"sealed: {state.reason}; see: saas seal")
+    if here != state.identity:
+        return Finding(Level.BAD, "seal", "another database than the one that was sent from: the next sender seals it")
+    if file is None:
+        return Finding(Level.WARN, "seal", "no seal file here: a sender that starts on this machine is refused")
+    return Finding(Level.OK, "seal", f"not sealed, epoch {state.epoch}")
 
 
 def redis_finding(redis: Redis) -> Finding:

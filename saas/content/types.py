@@ -1,8 +1,10 @@
 """Values and errors of message content."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 from uuid import UUID
 
 from saas.kernel.errors import Invalid
@@ -53,11 +55,19 @@ class Rendered:
     text: str
 
 
+class FailureKind(StrEnum):
+    """What a message failed on: its template with this person's values, or a value that may not stand in a header."""
+
+    TEMPLATE = "template"
+    HEADER = "header"
+
+
 @dataclass(frozen=True, slots=True)
 class RenderFailure:
     """Why one person's message could not be made. Bounded, in words for people, without any of the person's values."""
 
     reason: str
+    kind: FailureKind = FailureKind.TEMPLATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +95,22 @@ class Survey:
     flaws: tuple[Flaw, ...] = ()
     uses: tuple[Use, ...] = ()
     binds: tuple[Use, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Native:
+    """A hole that needs no Liquid: a value's path, and simple filters as (name, argument or empty)."""
+
+    path: tuple[str, ...]
+    filters: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One source taken apart: `literals` stand around `holes`, one more than there are holes. None: Liquid fills it."""
+
+    literals: tuple[str, ...]
+    holes: tuple[Native | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,3 +176,39 @@ class Addressing:
     campaign_id: str = ""
     feedback_id: str = ""
     headers: tuple[tuple[str, str], ...] = ()
+
+
+class Signer(Protocol):
+    """Something that signs messages, such as DKIM."""
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the message with its signature in front."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Letterhead:
+    """What is the same in everybody's message of a letter; see `Addressing` for the fields.
+
+    `marketing` messages carry List-Unsubscribe and its One-Click companion (RFC 8058).
+    """
+
+    sender: Sender
+    marketing: bool = False
+    list_id: str = ""
+    campaign_id: str = ""
+    feedback_id: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    signer: Signer | None = None
+
+
+@dataclass(slots=True)
+class Addressee:
+    """One person whom a letter goes to. `to` is an address fit for the wire; `click_url` is `<base>/<click token>`."""
+
+    to: str
+    message_id: str
+    contact: Mapping[str, object]
+    context: Mapping[str, object]
+    unsubscribe_url: str = ""
+    click_url: str = ""

@@ -1,6 +1,7 @@
 """Idempotency-Key (interfaces.md 2.4): the row is inserted first, in the transaction of the effect."""
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
 
@@ -8,12 +9,14 @@ import sqlalchemy as sa
 from flask import Response, current_app, request
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from saas.http.models import IdempotentAnswer
 from saas.http.types import Context, Scope
 from saas.kernel.errors import Conflict, Invalid
 from saas.platform.db import bound_tenant
 
+KEPT_FOR: Final = timedelta(hours=48)
 _KEPT: Final = ("Content-Type", "Location", "ETag")
 _SHOWN_ONCE: Final = "shown_once"
 _LOCK_NOT_AVAILABLE: Final = "55P03"
@@ -57,6 +60,18 @@ def answer_once(context: Context, scope: Scope, act: Callable[[], Response]) -> 
     if response.status_code < 400:
         _store(context, key, response)
     return response
+
+
+def forget_answers(session: Session, *, now: datetime, limit: int) -> int:
+    """Delete answers older than 48 h, at most so many. Returns how many those were."""
+    tenant, table = bound_tenant(session), IdempotentAnswer
+    key = sa.tuple_(table.caller, table.key)
+    over = sa.select(table.caller, table.key).where(table.tenant_id == tenant, table.created_at <= now - KEPT_FOR)
+    gone = session.scalars(
+        sa.delete(table).where(table.tenant_id == tenant, key.in_(over.limit(limit))).returning(table.key),
+        execution_options={"synchronize_session": False},
+    )
+    return len(gone.all())
 
 
 def _caller(context: Context) -> str:

@@ -1,1 +1,1 @@
-"""What the system itself tells people: mails of the installation, not of a campaign."""
+"""What the system itself tells people: mails of the installation, alerts that somebody has to look at."""

@@ -1,9 +1,27 @@
-"""Words of system mail."""
+"""Words of what the system tells people: mails of its own, and alerts."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 from saas.kernel.errors import Unavailable
+
+
+class AlertKind(StrEnum):
+    """What is wrong. Beside each: the subject's prefix.
+
+    channel_down (chn): its breaker is open. not_started (cam): it should have begun. no_progress (cam): people are due
+    and nobody is sent to. held (cam): a person must decide. work_failing (whatever the work is about): tried three
+    times or more. poison (cam): somebody's message ends senders. sealed (wsp): the database is a restored or copied
+    one.
+    """
+
+    CHANNEL_DOWN = "channel_down"
+    NOT_STARTED = "not_started"
+    NO_PROGRESS = "no_progress"
+    POISON = "poison"
+    HELD = "held"
+    WORK_FAILING = "work_failing"
+    SEALED = "sealed"
 
 
 class Security(StrEnum):

@@ -2,19 +2,28 @@
 
 A name is looked up once, every address found is checked, and the connection goes to a checked address; there is no
 second lookup that could answer otherwise. The refusals say nothing about what stands behind an address.
+
+Two ways to use it: `connect` and `start_tls` wait; `resolve`, `begin`, `finish`, `protect` and `shake_hands` are the
+same in steps, for a loop over sockets that never waits.
 """
 
 import ipaddress
 import re
 import socket
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Any, Final, TypeAlias
 
 from saas.kernel.clock import monotonic
 from saas.kernel.errors import DomainError, Kind, Unavailable
 
 Connection: TypeAlias = socket.socket
+Protected: TypeAlias = ssl.SSLSocket
+Trust: TypeAlias = ssl.SSLContext
+Ticket: TypeAlias = ssl.SSLSession
+Target: TypeAlias = tuple[int, Any]  # an address family and an address that was checked
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 SMTP_PORTS: Final = (25, 465, 587, 2525)
@@ -33,6 +42,10 @@ _GLOBAL_6: Final = ipaddress.IPv6Network("2000::/3")
 _BLOCKED_6: Final = tuple(map(ipaddress.IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")))
 # The two forms in which a machine without IPv4 reaches IPv4 hosts; judged by the address inside.
 _CARRIES_4: Final = tuple(map(ipaddress.IPv6Network, ("::ffff:0:0/96", "64:ff9b::/96")))
+
+# What reading, writing and shaking hands raise on a connection that does not wait, when they would have to.
+WANTS_READ: Final = (BlockingIOError, ssl.SSLWantReadError)
+WANTS_WRITE: Final = ssl.SSLWantWriteError
 
 _LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?"
 _NAME: Final = re.compile(rf"(?:{_LABEL}\.)+{_LABEL}")
@@ -59,18 +72,55 @@ class NotTrusted(Unavailable):
     code = "tls_failed"
 
 
-def connect(host: str, port: int, *, allow: tuple[str, ...], timeout_s: float) -> Connection:
+def connect(
+    host: str, port: int, *, allow: tuple[str, ...], timeout_s: float, source_address: str | None = None
+) -> Connection:
     """Return a TCP connection (TCP_NODELAY, keepalive) with `timeout_s` set as its timeout.
 
-    `allow` is EGRESS_ALLOW: `host:port` (`[v6]:port`) exempt from the checks of port and address. The time of the
-    name lookup is the resolver's own. Raises Refused, Unreachable.
+    `allow` is EGRESS_ALLOW: `host:port` (`[v6]:port`) exempt from the checks of port and address. The name lookup and
+    the connecting take `timeout_s` each at most. Raises Refused, Unreachable.
     """
+    targets = resolve(host, port, allow=allow, timeout_s=timeout_s)
+    end = monotonic() + timeout_s
+    for target in targets:
+        left = end - monotonic()
+        if left <= 0:
+            break
+        try:
+            sock = _connected(target, left, source_address)
+        except OSError:
+            continue
+        sock.settimeout(timeout_s)
+        return sock
+    raise _unreachable()
+
+
+def resolve(host: str, port: int, *, allow: tuple[str, ...], timeout_s: float) -> tuple[Target, ...]:
+    """Return where a host may be connected to, every address checked. Raises Refused, Unreachable."""
     host = host.lower()
     check_target(host, port, allow=allow)
-    found = _lookup(host, port)
+    found = _lookup(host, port) if _literal(host) else _lookup_within(host, port, timeout_s)
     if not exempt(host, port, allow=allow) and any(is_blocked(address) for address, _ in found):
         raise _refused()
-    return _first_answering([target for _, target in found], timeout_s)
+    return tuple(target for _, target in found)
+
+
+def begin(target: Target, *, source_address: str | None = None) -> Connection:
+    """Begin to connect, and return at once; `finish` when the socket can be written to. Raises Unreachable."""
+    try:
+        return _connected(target, 0, source_address)
+    except OSError:
+        raise _unreachable() from None
+
+
+def finish(sock: Connection) -> None:
+    """Make sure that what was begun has led to a connection. Raises Unreachable; the caller closes."""
+    try:
+        if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0:
+            return _prepare(sock)
+    except OSError:
+        pass
+    raise _unreachable()
 
 
 def check_target(host: str, port: int, *, allow: tuple[str, ...]) -> None:
@@ -104,17 +154,53 @@ def is_blocked(address: Address) -> bool:
     return address not in _GLOBAL_6 or any(address in network for network in _BLOCKED_6)
 
 
-def start_tls(sock: Connection, *, server_name: str) -> ssl.SSLSocket:
+def start_tls(sock: Connection, *, server_name: str) -> Protected:
     """Return the connection under TLS 1.2 or newer, the certificate verified for the name. Raises NotTrusted."""
+    try:
+        protected = protect(sock, server_name=server_name, trust=trust())
+    except NotTrusted:
+        sock.close()
+        raise
+    try:
+        shake_hands(protected)
+    except OSError:  # it took too long
+        protected.close()
+        raise _unreachable() from None
+    except (NotTrusted, Unreachable):
+        protected.close()
+        raise
+    return protected
+
+
+def trust() -> Trust:
+    """Return whom we trust: the authorities of this host, TLS 1.2 or newer. Takes some milliseconds; keep it."""
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def protect(sock: Connection, *, server_name: str, trust: Trust, ticket: Ticket | None = None) -> Protected:
+    """Return the connection as one under TLS whose hands are yet to be shaken. Raises NotTrusted.
+
+    `ticket` of an earlier connection under the same `trust` to the same server saves work; it may be refused.
+    """
     try:
-        return context.wrap_socket(sock, server_hostname=server_name)
-    except (ssl.SSLError, ssl.CertificateError, ValueError):
-        sock.close()
+        return trust.wrap_socket(sock, server_hostname=server_name, do_handshake_on_connect=False, session=ticket)
+    except (ssl.SSLError, ValueError):
         raise NotTrusted("The server's certificate cannot be verified.") from None
     except OSError:
-        sock.close()
+        raise _unreachable() from None
+
+
+def shake_hands(sock: Protected) -> None:
+    """Agree on keys, and verify the server's certificate. Raises NotTrusted, Unreachable, WANTS_READ, WANTS_WRITE."""
+    try:
+        sock.do_handshake()
+    except (*WANTS_READ, WANTS_WRITE, TimeoutError):
+        raise
+    except (ssl.SSLError, ssl.CertificateError, ValueError):
+        raise NotTrusted("The server's certificate cannot be verified.") from None
+    except OSError:
         raise _unreachable() from None
 
 
@@ -131,7 +217,30 @@ def _is_public_name(host: str) -> bool:
     return not host.endswith(_INTERNAL)
 
 
-def _lookup(host: str, port: int) -> Sequence[tuple[Address, tuple[int, Any]]]:
+def _lookup_within(host: str, port: int, timeout_s: float) -> Sequence[tuple[Address, Target]]:
+    """Ask in a thread: the resolver knows no time limit, and one workspace's must not keep others waiting.
+
+    A thread that nobody waits for any more ends by the resolver's own patience.
+    """
+    answer: SimpleQueue[Sequence[tuple[Address, Target]] | None] = SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answer.put(_lookup(host, port))
+        except Unreachable:
+            answer.put(None)
+
+    Thread(target=ask, name="lookup", daemon=True).start()
+    try:
+        found = answer.get(timeout=timeout_s)
+    except Empty:
+        found = None
+    if found is None:
+        raise _unreachable() from None
+    return found
+
+
+def _lookup(host: str, port: int) -> Sequence[tuple[Address, Target]]:
     try:
         rows = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
@@ -143,24 +252,27 @@ def _address(target: Sequence[Any]) -> Address:
     return ipaddress.ip_address(str(target[0]).partition("%")[0])
 
 
-def _first_answering(targets: Iterable[tuple[int, Any]], timeout_s: float) -> Connection:
-    end = monotonic() + timeout_s
-    for family, target in targets:
-        left = end - monotonic()
-        if left <= 0:
-            break
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            sock.settimeout(left)
-            sock.connect(target)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            sock.settimeout(timeout_s)
-        except OSError:
-            sock.close()
-            continue
+def _connected(target: Target, timeout_s: float, source_address: str | None) -> Connection:
+    """Return a connection, or with a timeout of 0 the beginning of one. Raises OSError."""
+    family, address = target
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if source_address is not None:
+            sock.bind((source_address, 0))
+        sock.settimeout(timeout_s)
+        sock.connect(address)
+        _prepare(sock)
+    except BlockingIOError:
         return sock
-    raise _unreachable()
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _prepare(sock: Connection) -> None:
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
 
 def _refused() -> Refused:

@@ -5,6 +5,7 @@ Each variable is described in docs/configuration.md; a test compares.
 
 import base64
 import binascii
+import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -46,6 +47,14 @@ def _names(value: str) -> tuple[str, ...]:
     return tuple(part.strip().lower() for part in value.split(",") if part.strip())
 
 
+def _addresses(value: str) -> tuple[str, ...]:
+    try:
+        return tuple(str(ipaddress.ip_address(part.strip())) for part in value.split(",") if part.strip())
+    except ValueError:
+        msg = "must be IP addresses, separated by commas"
+        raise ValueError(msg) from None
+
+
 def _yes(value: str) -> bool:
     if value.lower() not in {"0", "1", "false", "true", "no", "yes"}:
         msg = "must be yes or no"
@@ -85,6 +94,7 @@ class Settings:
     system_smtp_url: str = _secret("SYSTEM_SMTP_URL", _text, "")
     system_mail_from: str = _var("SYSTEM_MAIL_FROM", _text, "Countersign <no-reply@countersign.example>")
     egress_allow: tuple[str, ...] = _var("EGRESS_ALLOW", _names, ())
+    source_addresses: tuple[str, ...] = _var("SOURCE_ADDRESSES", _addresses, ())
     publish_lead_s: int = _var("PUBLISH_LEAD_S", _whole, MIN_LEAD_S)
     session_hours: int = _var("SESSION_HOURS", _whole, 24 * 14)
     invitation_hours: int = _var("INVITATION_HOURS", _whole, 24 * 7)
@@ -97,7 +107,14 @@ class Settings:
     log_level: str = _var("LOG_LEVEL", _text, "INFO")
     log_json: bool = _var("LOG_JSON", _yes, default=False)
     home: Path = _var("CSN_HOME", Path, Path(".data"))
+    seal_file: str = _var("SEAL_FILE", _text, "")
+    metrics_token: str = _secret("METRICS_TOKEN", _text, "")
     embedded: bool = False
+
+    @property
+    def seal_path(self) -> Path:
+        """Return where the environment seal's file is."""
+        return Path(self.seal_file) if self.seal_file else self.home / "seal.json"
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], *, embedded: bool = False) -> "Settings":

@@ -1,11 +1,16 @@
 """Shapes of the reports API."""
 
 from enum import StrEnum
+from typing import Final
 
 from marshmallow import fields, validate
 
 from saas.http.fields import Id, Moment, Strict, without_controls
 from saas.http.paging import PageArguments
+from saas.ledger.types import Exc, Reason
+
+# Why somebody was skipped, failed or is uncertain; and the kinds of a failure.
+REASONS: Final = tuple(sorted({*Reason, Exc.REJECTED, Exc.RENDER_FAILED, Exc.FAILED}))
 
 
 class PersonState(StrEnum):
@@ -23,7 +28,7 @@ class PeopleArguments(PageArguments):
     """Which people: those behind one number, or one by their exact address (needs contact:read)."""
 
     state = fields.Enum(PersonState, by_value=True, load_default=None)
-    reason = fields.String(load_default=None, validate=[validate.Length(1, 40), without_controls])
+    reason = fields.String(load_default=None, validate=validate.OneOf(REASONS, error=f"One of: {', '.join(REASONS)}."))
     email = fields.String(load_default=None, validate=[validate.Length(1, 320), without_controls])
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any, Final
 from uuid import UUID
 
@@ -15,9 +15,23 @@ SEND_TRANSACTIONAL: Final = Work("run.send.transactional", Queue.TRANSACTIONAL)
 CHUNK_PEOPLE: Final = 500
 CHUNK_S: Final = 5
 MAX_TRIES: Final = 5
+LANES: Final = 8  # chunks that a sender process may have in hand at the same time, and of them
+LANES_OF_CHANNEL: Final = 3  # through one channel: one is sent, one is being claimed, one settled
+LANES_OF_TENANT: Final = 6  # for one workspace
 RECOVER_AFTER_S: Final = 30  # a sender that has not beaten for so long, and holds no lock, is dead (ledger.md)
 FENCE_S: Final = 5  # so long after its last good beat a sender stops by itself
 BEAT_S: Final = 1.0
+
+
+class Mark(IntEnum):
+    """What is known of one message: a byte of the journal (ledger.md, journal)."""
+
+    UNTOUCHED = 0
+    OFFERED = 1
+    ACCEPTED = 2
+    REFUSED = 3
+    DEFERRED = 4
+    SKIPPED = 5
 
 
 class BreakerState(StrEnum):
@@ -30,19 +44,22 @@ class BreakerState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person whom this claim allows to be sent to."""
+    """A person whom this claim allows to be sent to. values: their attributes; context: what the call sent along."""
 
     entry_id: int
     contact_id: UUID
     email: str
-    values: Mapping[str, Any]
-    context: Mapping[str, Any]
+    values: Mapping[str, Any] | None
+    context: Mapping[str, Any] | None
     attempt: int
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A chunk in our hands. `claimed_at` is the claim's moment: later opt-outs are looked up between messages."""
+    """A chunk in our hands. `claimed_at` is the claim's moment: later opt-outs are looked up between messages.
+
+    deaths: how many senders died over these people.
+    """
 
     tenant_id: UUID
     run_id: UUID
@@ -51,9 +68,11 @@ class Claimed:
     revision_no: int
     content_hash: str
     channel_id: UUID
+    channel_version: int
     chunk_no: int
     token: int
     size: int
+    deaths: int
     claimed_at: datetime
     marketing: bool
     topic: str | None

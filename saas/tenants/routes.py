@@ -88,7 +88,11 @@ def get_workspace(context: Context) -> Response:
 @blp.arguments(WorkspaceChanges)
 @blp.response(200, WorkspaceOut)
 def update_workspace(context: Context, body: dict[str, Any]) -> Response:
-    """Change a workspace's name, time zone, language or colour. If-Match is required."""
+    """Change a workspace's words, time zone or limits. If-Match is required.
+
+    rate_per_minute: most messages a minute over all channels. messages_per_month: its quota. cap_messages in cap_days:
+    what a person gets of marketing at most, where a campaign does not say otherwise.
+    """
     version = expected_version()
     row = workspaces.update_workspace(
         context.session, actor=context.actor, changes=body, version=version, now=context.now
@@ -298,7 +302,10 @@ def _show_project(row: Project) -> Response:
 
 def _workspace(row: Workspace, agency_id: UUID, roles: tuple[tuple[Role, UUID | None], ...]) -> dict[str, Any]:
     held = [{"role": role.value, "project_id": project_id} for role, project_id in roles]
-    names = ("tenant_id", "name", "time_zone", "language", "colour", "created_at", "version")
+    names = (
+        "tenant_id", "name", "time_zone", "language", "colour", "rate_per_minute", "messages_per_month", "cap_messages",
+        "cap_days", "created_at", "version",
+    )  # fmt: skip
     return {"agency_id": agency_id, "roles": held, **{name: getattr(row, name) for name in names}}
 
 

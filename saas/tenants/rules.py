@@ -14,6 +14,8 @@ from saas.notices.types import SystemMail
 from saas.permissions.types import Role
 from saas.tenants.types import InvitationState
 
+MAX_CAP: Final = 1_000
+MAX_CAP_DAYS: Final = 90
 _TOKEN_BYTES: Final = 64
 _ROLE_WORDS: Final = {
     Role.ADMIN: "an administrator: all of its campaigns, its channels and its members",
@@ -83,6 +85,13 @@ def check_time_zone(name: str, *, pointer: str = "/time_zone") -> None:
     """Refuse what is no IANA zone. Raises Invalid."""
     if name not in _zones():
         raise Invalid.at(pointer, f"“{name}” is not a time zone as in Europe/Oslo.")
+
+
+def check_cap(messages: int | None, days: int | None) -> None:
+    """Refuse half a frequency cap. Raises Invalid. Zero messages is a cap: nobody gets any marketing."""
+    if (messages is None) != (days is None):
+        pointer, missing = ("/cap_messages", "messages") if messages is None else ("/cap_days", "days")
+        raise Invalid.at(pointer, f"A frequency cap needs both: say how many {missing}, or leave both out.")
 
 
 @cache

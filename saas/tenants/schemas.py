@@ -7,9 +7,12 @@ from marshmallow import fields, validate
 
 from saas.http.fields import Id, Moment, Strict, not_blank, without_controls
 from saas.permissions.types import CAMPAIGN_ROLES, Role
+from saas.tenants.rules import MAX_CAP, MAX_CAP_DAYS
 from saas.tenants.types import InvitationState, Outcome
 
 MAX_INVITED: Final = 50
+MAX_RATE: Final = 10_000_000
+MAX_QUOTA: Final = 2_000_000_000
 _NAME: Final[tuple[Callable[[Any], Any], ...]] = (validate.Length(1, 100), without_controls, not_blank)
 _LANGUAGE: Final = validate.Regexp(r"\A[a-z]{2}(-[A-Z]{2})?\Z", error="Not a language as in en or pt-BR.")
 _CAMPAIGN_ROLE: Final = validate.OneOf([role.value for role in CAMPAIGN_ROLES])
@@ -38,6 +41,11 @@ class WorkspaceChanges(Strict):
     time_zone = fields.String(validate=[validate.Length(1, 64), without_controls])
     language = fields.String(validate=_LANGUAGE)
     colour = fields.Integer(validate=validate.Range(1, 8))
+    # Limits: null is none, zero is zero. Months are calendar months in UTC.
+    rate_per_minute = fields.Integer(strict=True, allow_none=True, validate=validate.Range(1, MAX_RATE))
+    messages_per_month = fields.Integer(strict=True, allow_none=True, validate=validate.Range(0, MAX_QUOTA))
+    cap_messages = fields.Integer(strict=True, allow_none=True, validate=validate.Range(0, MAX_CAP))
+    cap_days = fields.Integer(strict=True, allow_none=True, validate=validate.Range(1, MAX_CAP_DAYS))
 
 
 class WorkspaceOut(Strict):
@@ -49,6 +57,10 @@ class WorkspaceOut(Strict):
     time_zone = fields.String(required=True)
     language = fields.String(required=True)
     colour = fields.Integer(required=True)
+    rate_per_minute = fields.Integer(required=True, allow_none=True)
+    messages_per_month = fields.Integer(required=True, allow_none=True)
+    cap_messages = fields.Integer(required=True, allow_none=True)
+    cap_days = fields.Integer(required=True, allow_none=True)
     created_at = Moment(required=True)
     version = fields.Integer(required=True)
     roles = fields.List(fields.Nested(HeldRole), required=True)

@@ -73,6 +73,15 @@ def version() -> int:
     return int(text)
 
 
+def whole(text: str) -> int | str | None:
+    """Return a number that was typed, with or without spaces between its digits; None for nothing, else the text.
+
+    A text is left to the schema, which says what is wrong with it.
+    """
+    digits = text.replace(" ", "").replace("\u00a0", "").replace("\u202f", "")
+    return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 12 else text.strip() or None
+
+
 def _faults(messages: Any, pointer: str = "") -> list[Fault]:
     if isinstance(messages, Mapping):
         inside = ((f"{pointer}/{key}" if key != "_schema" else pointer, value) for key, value in messages.items())

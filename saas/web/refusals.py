@@ -11,6 +11,7 @@ from saas.web import forms
 
 _NAME_TAKEN: Final = "name_taken"
 _NO_INTEGER: Final = "Not a valid integer."  # marshmallow's own words
+_NULL: Final = "Field may not be null."
 
 
 def load(schema: Schema, values: Mapping[str, Any], *, fields: Mapping[str, str] | None = None) -> forms.Loaded:
@@ -22,7 +23,12 @@ def load(schema: Schema, values: Mapping[str, Any], *, fields: Mapping[str, str]
 def _plain(text: str, value: object) -> str:
     if value is None or (isinstance(value, str) and not value.strip()):
         return str(gettext("Fill this in."))
-    return str(gettext("Write a whole number.")) if text == _NO_INTEGER else text
+    return in_words(text)
+
+
+def in_words(text: str) -> str:
+    """Return a schema's message as people say it."""
+    return str({_NO_INTEGER: gettext("Write a whole number."), _NULL: gettext("Fill this in.")}.get(text, text))
 
 
 def beside(error: DomainError, *, fields: Mapping[str, str] | None = None) -> dict[str, str]:

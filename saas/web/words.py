@@ -60,6 +60,16 @@ def listed(parts: Sequence[str]) -> str:
     return str(gettext("%(some)s or %(last)s", some=", ".join(parts[:-1]), last=parts[-1]))
 
 
+def health_word(reason: str | None) -> str:
+    """Return why nothing is sent through a channel configuration for a while."""
+    words = {
+        "sign_in": gettext("The mail server refused the sign-in several times."),
+        "connect": gettext("The mail server could not be reached several times."),
+        "refusals": gettext("The mail server refused many messages in a row."),
+    }
+    return str(words.get(reason or "", reason or gettext("The mail server took no messages.")))
+
+
 def role_word(role: Role | str) -> str:
     """Return a role's name."""
     words = {

@@ -26,6 +26,7 @@ Body = Callable[[World, Place], Any]
 EXEMPT: Final[dict[str, str]] = {
     "static": "files of the build, the same for everybody",
     "api-docs.openapi_json": "the API's description",
+    "metrics": "counts of the installation, behind a token of the operator",
 }
 
 
@@ -170,6 +171,7 @@ BODIES: dict[str, Body] = {
         "name": f"x {uuid7().hex}", "project_id": place.prj, "kind": "dated", "purpose": "marketing",
     },
     "channels.change": lambda *_: {"name": "x"},
+    "channels.make_dkim": lambda *_: {"domain": "northwind.example", "selector": f"s{uuid7().hex}", "algorithm": "ed25519"},
     "channels.send_trial": lambda _, place: {"to": place.emails[Role.ADMIN]},
     "campaigns.patch_campaign": lambda *_: {"name": "x"},
     "revisions.save_draft": lambda *_: {"draft": {}},

@@ -8,6 +8,7 @@ BY_DESIGN = {
     "saas/accounts/routes.py": "a wrong try at signing in is counted although the request is refused",
     "saas/audiences/jobs.py": "an import commits part by part: a million rows are not one transaction",
     "saas/sending/service/": "a claim is committed before the first byte leaves, an outcome as soon as it is known",
+    "saas/platform/seal/service.py": "the file is written after the table's commit, never before",
     "saas/notices/jobs.py": "a system mail is marked before it leaves",
 }
 

@@ -19,8 +19,7 @@ SQL_NOW = re.compile(
 )
 # Files that must ask a server for its time, each for its reason.
 ASKS_THE_SERVER = {
-    "saas/cli/doctor.py": "compares the two clocks",
-    "saas/sending/queries.py": "a sender whose clock differs stops claiming",
+    "saas/platform/skew.py": "a process whose clock differs stops claiming",
 }
 # The embedded servers and the inbox run beside the product and decide nothing in it.
 BESIDE = "saas/platform/embedded/"

@@ -18,7 +18,6 @@ from saas.campaigns.schemas import (
     Nothing,
     ReviewOut,
     RevisionOut,
-    SubmitIn,
 )
 from saas.campaigns.service import approval, draft, review, submission
 from saas.campaigns.types import RevisionState
@@ -82,9 +81,9 @@ def save_draft(context: Context, body: dict[str, Any], campaign_id: str, no: int
 
 @blp.route("/campaigns/<campaign_id>/revisions/<int:no>/submit", methods=["POST"])
 @endpoint(Scope.TENANT, Action.CAMPAIGN_SUBMIT)
-@blp.arguments(SubmitIn)
+@blp.arguments(Nothing)
 @blp.alt_response(200, schema=RevisionOut, success=True)
-def submit(context: Context, body: dict[str, Any], campaign_id: str, no: int) -> Response:  # noqa: ARG001  see note
+def submit(context: Context, body: dict[str, Any], campaign_id: str, no: int) -> Response:  # noqa: ARG001  empty
     """Ask for approval: resolves everything into one document and locks it."""
     row = campaign_in(context, campaign_id)
     sent = submission.submit(

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, Final, Protocol
 from zoneinfo import available_timezones
 
+from saas.campaigns.rules.delivery import bad_delivery
 from saas.campaigns.rules.schedule import at_wall_time
 from saas.campaigns.steps import email
 from saas.campaigns.types import CampaignKind
@@ -24,7 +25,7 @@ class StepCheck(Protocol):
 STEP_KINDS: Final[Mapping[str, StepCheck]] = MappingProxyType({email.KIND: email.missing})
 
 EMPTY: Final[Mapping[str, Any]] = MappingProxyType(
-    {"audience": None, "topic": None, "time_zone": None, "payload": {"fields": []}, "steps": []}
+    {"audience": None, "topic": None, "time_zone": None, "payload": {"fields": []}, "settings": {}, "steps": []}
 )
 
 
@@ -36,6 +37,7 @@ def missing(draft: Mapping[str, Any], *, kind: CampaignKind, marketing: bool, no
         *_missing_zone(draft),
         *_missing_steps(draft, dated=dated),
         *_bad_times(draft, now, dated=dated),
+        *bad_delivery(draft.get("settings") or {}, dated=dated, marketing=marketing),
     ]
 
 

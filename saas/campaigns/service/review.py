@@ -14,7 +14,8 @@ from saas.audiences.queries.attributes import attribute_kinds
 from saas.audiences.queries.segment import members_select, steady_plans
 from saas.audiences.rules import segment
 from saas.campaigns.models import Campaign, Revision
-from saas.campaigns.rules.document import Damaged, Document, Step, read
+from saas.campaigns.rules.delivery import takes_s
+from saas.campaigns.rules.document import Damaged, Document, FrequencyCap, Step, Wave, read
 from saas.campaigns.rules.schedule import InThePast, effective_start
 from saas.channels.types import Purpose
 from saas.content.jail.renderer import Renderer
@@ -62,6 +63,19 @@ class ReviewStep:
 
 
 @dataclass(frozen=True, slots=True)
+class Delivery:
+    """How fast and in which parts it leaves.
+
+    takes_s: how many seconds it takes for those who could be sent to now; None where only the channel holds it back.
+    """
+
+    speed_per_hour: int | None
+    waves: Sequence[Wave]
+    frequency_cap: FrequencyCap | None
+    takes_s: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Review:
     """The whole of what is signed."""
 
@@ -72,6 +86,7 @@ class Review:
     planned_at: datetime | None
     effective_if_approved_now: datetime | None
     time_zone: str | None
+    settings: Delivery
     steps: Sequence[ReviewStep]
 
 
@@ -103,6 +118,7 @@ def review(
         planned_at=row.planned_at,
         effective_if_approved_now=_start_if_approved(row, lead_s, now),
         time_zone=document.time_zone,
+        settings=_delivery(document, reachable),
         steps=[
             ReviewStep(
                 step.step_no,
@@ -139,6 +155,12 @@ def document_of(row: Revision) -> Document:
         return read(row.document, expected_hash=row.content_hash)
     except Damaged:
         raise DocumentAltered("The stored document is not the one that was submitted. Nobody can sign it.") from None
+
+
+def _delivery(document: Document, people: int | None) -> Delivery:
+    speed, waves = document.speed_per_hour, document.waves
+    takes = takes_s(people, speed_per_hour=speed, waves=waves) if people is not None else None
+    return Delivery(speed, waves, document.cap, takes)
 
 
 def _people(session: Session, document: Document) -> "sa.Select[UUID] | None":

@@ -19,7 +19,8 @@ from saas.campaigns import queries
 from saas.campaigns.models import Campaign, Revision
 from saas.campaigns.policy import require_changeable
 from saas.campaigns.rules import draft as draft_rules
-from saas.campaigns.rules.document import FORMAT, canonical, hash_of
+from saas.campaigns.rules.delivery import resolved as resolved_settings
+from saas.campaigns.rules.document import FORMAT, FrequencyCap, canonical, hash_of
 from saas.campaigns.rules.lifecycle import revision_after
 from saas.campaigns.rules.schedule import at_wall_time
 from saas.campaigns.types import CampaignKind, RevisionMove, RevisionState
@@ -192,6 +193,7 @@ def known_variables(session: Session, draft: Mapping[str, Any], *, marketing: bo
 
 def _document(session: Session, campaign: Campaign, draft: Mapping[str, Any], resolved: Resolved) -> dict[str, Any]:
     workspace = session.get_one(Workspace, bound_tenant(session))
+    marketing = Purpose(campaign.purpose) is Purpose.MARKETING
     return {
         "format": FORMAT,
         "campaign_id": str(campaign.campaign_id),
@@ -202,11 +204,18 @@ def _document(session: Session, campaign: Campaign, draft: Mapping[str, Any], re
         "payload": (draft.get("payload") or {}).get("fields", []),
         "workspace": {"name": workspace.name},
         "time_zone": draft["time_zone"],
+        "settings": resolved_settings(draft.get("settings") or {}, marketing=marketing, workspace=_cap_of(workspace)),
         "steps": [
             _step(step, draft["time_zone"], resolved.channels[index], resolved.checked[index])
             for index, step in enumerate(draft["steps"])
         ],
     }
+
+
+def _cap_of(workspace: Workspace) -> FrequencyCap | None:
+    if workspace.cap_messages is None or workspace.cap_days is None:
+        return None
+    return FrequencyCap(workspace.cap_messages, workspace.cap_days)
 
 
 def _step(step: Mapping[str, Any], zone: str, channel: ChannelConfiguration, checked: CheckedEmail) -> dict[str, Any]:

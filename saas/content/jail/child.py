@@ -2,7 +2,7 @@
 
 Runs by its path, without the rest of the program, in an isolated interpreter with an empty environment (renderer.py
 starts it). It answers on fd 1 what it reads on fd 0. A frame is a 4 byte length and that many bytes of JSON. A request
-is a head `{"do": "survey" | "render", "count": n, …}` and n item frames; each item gets one answer, in order.
+is a head `{"do": "survey" | "plan" | "fill", "count": n, …}` and n item frames; each item gets one answer, in order.
 
 The jail: no memory beyond 300 MB, no file, no socket, no process, and on x86-64 Linux no system call but those listed
 here. It says that it has a request before it begins with it: who was not begun with is not to blame for a death.
@@ -20,15 +20,21 @@ import struct
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import wraps
+from itertools import pairwise
 from typing import Any, BinaryIO, Final
 
 from dateutil import parser as dates  # type: ignore[import-untyped]  # ships no types
 from liquid import Environment, RenderContext, exceptions
-from liquid.builtin.expressions import FilteredExpression, StringLiteral
+from liquid.builtin.content import ContentNode
+from liquid.builtin.expressions import FilteredExpression, Path, PositionalArgument, StringLiteral
+from liquid.builtin.output import OutputNode
+from liquid.builtin.tags.comment_tag import CommentNode
+from liquid.builtin.tags.doc_tag import DocNode
 from liquid.filter import with_environment
+from liquid.output import LimitedStringIO
 from liquid.token import TOKEN_CONTENT, TOKEN_ILLEGAL, TOKEN_OUTPUT
 from liquid.undefined import is_undefined
 from markupsafe import Markup
@@ -47,6 +53,9 @@ TAGS: Final = frozenset(
     | {"assign", "capture", "increment", "decrement", "echo", "liquid", "comment", "#", "doc"}
     | {TOKEN_CONTENT, TOKEN_OUTPUT, TOKEN_ILLEGAL}  # how the library names text, outputs and unknown tags
 )
+# What the sender does by itself, without Liquid (natives.py).
+SIMPLE_FILTERS: Final = frozenset({"upcase", "downcase", "capitalize", "strip"})
+OWN_WORDS: Final = frozenset({"size", "first", "last"})  # in a path, Liquid may compute these
 REFUSED_FILTERS: Final = frozenset({"safe", "escapejs"})  # nothing gets out unescaped; there are no scripts in mail
 DIRECTIVES: Final = re.compile(r"(?:[^%]|%[-_^#0]?[A-Za-z]|%%){0,200}")  # no width: %99999999d is a bomb
 
@@ -68,6 +77,8 @@ REASONS: Final = (
     (exceptions.LocalNamespaceLimitError, "its own variables became too large"),
     (exceptions.ResourceLimitError, "it is nested too deeply"),
     (exceptions.UnknownFilterError, "it uses an unknown filter"),
+    (exceptions.LiquidValueError, "a filter can't work with this person's value"),
+    (exceptions.LiquidSyntaxError, "the template can't be read"),
     (exceptions.LiquidError, "a filter can't work with this person's value"),
     (MemoryError, "it needs too much memory"),
     (RecursionError, "it is nested too deeply"),
@@ -156,26 +167,95 @@ HTML: Final = Language(autoescape=True)
 PLAIN: Final = Language(autoescape=False)
 
 
+class Sheet:
+    """A parsed template as literals and holes: its nodes at the top that are not plain text, one for each hole.
+
+    A hole is {"path", "filters"} where the sender can fill it by itself, else None.
+    """
+
+    def __init__(self, template: Any) -> None:
+        self.template = template
+        self.literals, self.nodes = [""], []
+        bound = {name for node in walk(template.nodes, RenderContext(template)) for name in node.template_scope()}
+        self.holes: list[object] = []
+        for node in template.nodes:
+            if type(node) is ContentNode:
+                self.literals[-1] += line_ends(node.text)
+            elif type(node) not in {CommentNode, DocNode}:
+                self.nodes.append(node)
+                self.holes.append(native(node, {str(name) for name in bound}))
+                self.literals.append("")
+        self._size = sum(len(text.encode()) for text in self.literals)
+        self._jailed = [node for node, hole in zip(self.nodes, self.holes, strict=True) if hole is None]
+
+    def fill(self, row: dict[str, object], *, everything: bool) -> list[str]:
+        """Return what this person's holes hold: all, or those that the sender can't fill.
+
+        All nodes share one context and one limited buffer, so that what one assigns the next one reads, and a message
+        may become no longer than if the literals were written too.
+        """
+        nodes = self.nodes if everything else self._jailed
+        if not nodes:
+            return []
+        buffer = LimitedStringIO(limit=HTML.output_stream_limit)
+        buffer.size = self._size
+        context = RenderContext(self.template, globals=self.template.make_globals(row))
+        ends = [0]
+        with context.extend({}):
+            for node in nodes:
+                node.render(context, buffer)
+                ends.append(buffer.tell())
+        text = buffer.getvalue()
+        return [text[start:end] for start, end in pairwise(ends)]
+
+
+def line_ends(text: str) -> str:
+    """Return a text with LF as its only line end, as Liquid's output has it."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def native(node: Any, bound: set[str]) -> dict[str, object] | None:
+    """Return how the sender can fill a node by itself, or None. `bound` are names that the template gives a value."""
+    expression = node.expression if type(node) is OutputNode else None
+    if type(expression) is not FilteredExpression or type(expression.left) is not Path:
+        return None
+    path = expression.left.path
+    if not all(type(step) is str and step not in OWN_WORDS for step in path) or path[0] in bound:
+        return None
+    filters = [simple(each) for each in expression.filters or ()]
+    return None if None in filters else {"path": path, "filters": filters}
+
+
+def simple(used: Any) -> list[str] | None:
+    """Return a filter as [name, argument] if the sender knows it, else None."""
+    match used.args:
+        case [] if used.name in SIMPLE_FILTERS:
+            return [used.name, ""]
+        case [PositionalArgument(value=StringLiteral(value=text))] if used.name == "default":
+            return [used.name, text]
+    return None
+
+
 class Compiled:
     """Parsed templates, those last used kept, by source."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[str, bool], Any] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, bool], Sheet] = OrderedDict()
         self._size = 0
 
-    def get(self, source: str, *, escape: bool) -> Any:
+    def get(self, source: str, *, escape: bool) -> Sheet:
         """Return the parsed template. Raises what Liquid raises for a bad source."""
         key = (source, escape)
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key]
-        template = (HTML if escape else PLAIN).from_string(source)
-        self._kept[key] = template
+        sheet = Sheet((HTML if escape else PLAIN).from_string(source))
+        self._kept[key] = sheet
         self._size += len(source)
         while self._size > KEPT_SOURCE and len(self._kept) > 1:
             (dropped, _), _template = self._kept.popitem(last=False)
             self._size -= len(dropped)
-        return template
+        return sheet
 
     def clear(self) -> None:
         """Forget all, to win memory back."""
@@ -263,26 +343,44 @@ class Answers:
 
     def answer(self, head: dict[str, Any], item: bytes) -> object:
         """Return one item's answer."""
-        if head["do"] == "survey":
-            return survey(json.loads(item))
         try:
-            return self._rendered(head["sources"], json.loads(item))
+            asked = json.loads(item)
+            if head["do"] == "survey":
+                return survey(asked)
+            if head["do"] == "plan":
+                return self._plan(*asked)
+            return self._filled(head["sources"], *asked)
         except Failed as failed:
             return {"failed": str(failed)}
         except ValueError:
             return {"failed": "a value can't be used"}
 
-    def _rendered(self, sources: list[tuple[str, str, bool]], row: dict[str, object]) -> list[str]:
+    def _plan(self, name: str, source: str, escape: bool) -> dict[str, object]:  # noqa: FBT001 (as it came in a frame)
+        with self._failing(name):
+            sheet = self._compiled.get(source, escape=escape)
+            return {"literals": sheet.literals, "holes": sheet.holes}
+
+    def _filled(
+        self,
+        sources: list[tuple[str, str, bool]],
+        row: dict[str, object],
+        everything: bool,  # noqa: FBT001 (as it came in a frame)
+    ) -> list[list[str]]:
         out = []
         for name, source, escape in sources:
-            try:
-                out.append(self._compiled.get(source, escape=escape).render(row))
-            except Exception as error:  # noqa: BLE001 (whatever it is, it concerns this person only)
-                if isinstance(error, MemoryError):
-                    self._compiled.clear()
-                msg = f"{name}{where(error)}: {why(error)}"
-                raise Failed(msg) from None
+            with self._failing(name):
+                out.append(self._compiled.get(source, escape=escape).fill(row, everything=everything))
         return out
+
+    @contextmanager
+    def _failing(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 (whatever it is, it concerns this item only)
+            if isinstance(error, MemoryError):
+                self._compiled.clear()
+            msg = f"{name}{where(error)}: {why(error)}"
+            raise Failed(msg) from None
 
 
 def why(error: Exception) -> str:
@@ -307,7 +405,8 @@ def warm() -> None:
         "{% assign a = x | split: ',' | first %}{{ a | strip_html | url_decode | sort | times: 1.5 }}"
     )
     for language in (HTML, PLAIN):
-        language.from_string(source).render(x="2020-01-01 10:00 CET, <b>é</b>")
+        sheet = Sheet(language.from_string(source))
+        sheet.fill({"x": "2020-01-01 10:00 CET, <b>é</b>"}, everything=True)
     survey(source)
     survey("{{")
     as_moment("1 May 2020 10:00 CET")
@@ -382,8 +481,9 @@ def main() -> None:
         write_frame(stdout, {"begun": len(items)})
         for item in items:
             signal.alarm(ALARM_S)
-            write_frame(stdout, answers.answer(head, item))
-        signal.alarm(0)
+            answer = answers.answer(head, item)
+            signal.alarm(0)  # the parent may take its time to read: it is sending what it has
+            write_frame(stdout, answer)
 
 
 if __name__ == "__main__":

@@ -2,147 +2,29 @@
 
 import json
 import os
-import select
-import struct
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from importlib.util import find_spec
-from pathlib import Path
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import closing
 from threading import Lock
 from types import TracebackType
 from typing import Final, Self
 
 import structlog
 
-from saas.content.types import Flaw, RenderFailure, Survey, Use
-from saas.kernel.clock import monotonic
+from saas.content.jail.answers import as_fill, as_plan, as_survey
+from saas.content.jail.process import DIED, Child, Gone, NotBegun
+from saas.content.types import Plan, RenderFailure, Survey
 from saas.kernel.errors import Unavailable
 
 TIMEOUT_S: Final = 2.0
-START_TIMEOUT_S: Final = 20.0
 WINDOW: Final = 250  # items in one request, and
 WINDOW_BYTES: Final = 8 << 20  # their size: both bound what the child holds
 MAX_ROW: Final = 4 << 20
-MAX_FRAME: Final = 16 << 20
 DEATHS_IN_A_ROW: Final = 3  # then it is the template's fault, and all who remain fail
 
-_CHILD: Final = Path(__file__).with_name("child.py")
-_BOOT: Final = (
-    "import runpy, sys; path = sys.argv[1]; sys.path[:0] = sys.argv[2:]; runpy.run_path(path, run_name='__main__')"
-)
-_NEEDS: Final = ("liquid", "markupsafe", "dateutil", "six", "babel", "pytz")
-_PREFIX: Final = struct.Struct("<I")
-_HUNG: Final = "it takes too long"
-_DIED: Final = "the renderer ended on it"
 _NO_RENDERER: Final = "The renderer for templates does not start."
+_UNUSABLE: Final = RenderFailure("a value can't be used")
 
 _log = structlog.get_logger()
-
-
-class _Gone(Exception):
-    """The child hangs, died or talks nonsense; the message is a reason for people."""
-
-
-class _NotBegun(_Gone):
-    """The child was gone before it took the request: nobody's item is to blame."""
-
-
-class _Child:
-    """A running child and the bytes it has sent."""
-
-    def __init__(self) -> None:
-        sites = sorted({str(Path(spec.origin).parents[1]) for spec in map(find_spec, _NEEDS) if spec and spec.origin})
-        # A session of its own: Ctrl-C in a terminal stops the sender between two messages, and not its renderer before.
-        self._process = subprocess.Popen(  # noqa: S603 (our own interpreter and file)
-            [sys.executable, "-I", "-S", "-c", _BOOT, str(_CHILD), *sites],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={},
-            cwd="/",
-            bufsize=0,
-            start_new_session=True,
-        )
-        self.owner = os.getpid()
-        self._received = bytearray()
-        self._poll = select.poll()
-        self._poll.register(self._out, select.POLLIN)
-        try:
-            self.jail = str(_mapping(self.receive(START_TIMEOUT_S)).get("jail"))
-        except BaseException:
-            self.end()
-            raise
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    @property
-    def _out(self) -> int:
-        if self._process.stdout is None:
-            raise _Gone(_DIED)
-        return self._process.stdout.fileno()
-
-    def alive(self) -> bool:
-        return self._process.poll() is None
-
-    def send(self, frames: Sequence[bytes]) -> None:
-        """Write a whole request and wait until the child has it. Raises _NotBegun.
-
-        The child reads everything before it answers, so that neither side waits for the other to read.
-        """
-        stdin = self._process.stdin
-        data = memoryview(b"".join(_PREFIX.pack(len(frame)) + frame for frame in frames))
-        try:
-            while data and stdin is not None:
-                data = data[stdin.write(data) or 0 :]
-            self.receive(START_TIMEOUT_S)
-        except (OSError, _Gone) as error:
-            raise _NotBegun(_DIED) from error
-
-    def receive(self, timeout_s: float) -> object:
-        """Return the next answer. Raises _Gone when it doesn't come in time."""
-        deadline = monotonic() + timeout_s
-        size = int(_PREFIX.unpack(self._take(_PREFIX.size, deadline))[0])
-        if size > MAX_FRAME:
-            reason = "it became too long"
-            raise _Gone(reason)
-        try:
-            return json.loads(self._take(size, deadline))
-        except (ValueError, RecursionError) as error:
-            raise _Gone(_DIED) from error
-
-    def _take(self, size: int, deadline: float) -> bytes:
-        while len(self._received) < size:
-            left_ms = (deadline - monotonic()) * 1000
-            if left_ms <= 0 or not self._poll.poll(left_ms):
-                raise _Gone(_HUNG)
-            data = os.read(self._out, 1 << 18)
-            if not data:
-                raise _Gone(_DIED)
-            self._received += data
-        taken = bytes(self._received[:size])
-        del self._received[:size]
-        return taken
-
-    def end(self) -> None:
-        """Kill and reap; nothing of the child remains."""
-        self._process.kill()
-        self._process.wait()
-        self._close()
-
-    def disown(self) -> None:
-        """Forget a child that a fork copied: it serves the process that started it."""
-        self._process.returncode = 0  # else the copy warns that it was not waited for
-        self._close()
-
-    def _close(self) -> None:
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with suppress(OSError):
-                    pipe.close()
 
 
 class Renderer:
@@ -151,7 +33,7 @@ class Renderer:
     def __init__(self, *, timeout_s: float = TIMEOUT_S) -> None:
         self._timeout_s = timeout_s
         self._lock = Lock()
-        self._child: _Child | None = None
+        self._child: Child | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -173,66 +55,89 @@ class Renderer:
     def survey(self, sources: Mapping[str, str]) -> dict[str, Survey]:
         """Return what stands in each source. A source on which the parser hangs or dies has a flaw that says so."""
         answers = self._ask({"do": "survey"}, [json.dumps(source).encode() for source in sources.values()])
-        return {name: _survey(answer) for name, answer in zip(sources, answers, strict=True)}
+        return {name: as_survey(answer) for name, answer in zip(sources, answers, strict=True)}
 
-    def render(
-        self, sources: Mapping[str, str], rows: Sequence[Mapping[str, object]]
-    ) -> list[dict[str, str] | RenderFailure]:
-        """Return each row's rendered sources, by name. The source named html is escaped, the others are plain text.
+    def plan(self, sources: Mapping[str, str]) -> dict[str, Plan | RenderFailure]:
+        """Return each source taken apart into literals and holes, or why it can't be.
+
+        The source named html is escaped, the others are plain text.
+        """
+        answers = self._ask({"do": "plan"}, [json.dumps(each).encode() for each in _named(sources)])
+        return {name: as_plan(answer) for name, answer in zip(sources, answers, strict=True)}
+
+    def fill(
+        self,
+        sources: Mapping[str, str],
+        plans: Mapping[str, Plan],
+        rows: Iterable[tuple[Mapping[str, object], bool]],
+    ) -> Generator[list[list[str]] | RenderFailure, None, None]:
+        """Yield for each row what stands in each source's holes: those that need Liquid, or all where a row says so.
+
+        The child works ahead while the caller uses what came. Nobody else gets the renderer before the last row is
+        read or the iterator closed: don't ask the same renderer for anything in between.
 
         Rows hold only what JSON can: a row that holds something else fails. So does one on which rendering takes over
         the timeout, needs too much or meets an error; the others are not touched by it.
         """
-        head = {"do": "render", "sources": [[name, source, name == "html"] for name, source in sources.items()]}
-        items = [_encoded(row) for row in rows]
-        answers = iter(self._ask(head, [item for item in items if item is not None]))
-        return [
-            _rendered(next(answers), tuple(sources)) if item is not None else RenderFailure("a value can't be used")
-            for item in items
-        ]
+        items = [(_encoded(row, everything=everything), everything) for row, everything in rows]
+        counts = {
+            everything: [_holes(plans[name], everything=everything) for name in sources] for everything in (False, True)
+        }
+        head = {"do": "fill", "sources": _named(sources)}
+        with closing(self._answers(head, [item for item, _ in items if item is not None])) as answers:
+            for item, everything in items:
+                yield _UNUSABLE if item is None else as_fill(next(answers), counts[everything])
 
     def _ask(self, head: Mapping[str, object], items: Sequence[bytes]) -> list[object]:
-        """Return one answer for each item; a RenderFailure for those that took the child down. Raises Unavailable."""
-        answers: list[object] = []
-        deaths, failure = 0, RenderFailure(_DIED)
+        return list(self._answers(head, items))
+
+    def _answers(self, head: Mapping[str, object], items: Sequence[bytes]) -> Generator[object, None, None]:
+        """Yield one answer for each item; a RenderFailure for those that took the child down. Raises Unavailable."""
+        done, deaths, failure = 0, 0, RenderFailure(DIED)
         with self._lock:
-            while len(answers) < len(items) and deaths < DEATHS_IN_A_ROW:
-                asked = len(answers)
+            while done < len(items) and deaths < DEATHS_IN_A_ROW:
                 try:
-                    self._exchange(head, _window(items, asked), answers)
-                    deaths = 0
-                except _NotBegun as error:
+                    with closing(self._exchange(head, _window(items, done))) as answers:
+                        for answer in answers:
+                            done, deaths = done + 1, 0
+                            yield answer
+                except NotBegun as error:
                     deaths += 1
                     if deaths == DEATHS_IN_A_ROW:
                         raise Unavailable(_NO_RENDERER) from error
-                except _Gone as death:
-                    deaths = deaths + 1 if len(answers) == asked else 1
+                except Gone as death:
+                    done, deaths = done + 1, deaths + 1
                     failure = RenderFailure(str(death))
-                    answers.append(failure)
-        return answers + [failure] * (len(items) - len(answers))
+                    yield failure
+            for _ in range(len(items) - done):
+                yield failure
 
-    def _exchange(self, head: Mapping[str, object], window: Sequence[bytes], answers: list[object]) -> None:
-        """Ask for a window of items and append each answer as it comes."""
+    def _exchange(self, head: Mapping[str, object], window: Sequence[bytes]) -> Generator[object, None, None]:
+        """Ask for a window of items and yield each answer as it comes."""
         child = self._running()
+        left = len(window)
         try:
-            child.send([json.dumps({**head, "count": len(window)}).encode(), *window])
+            child.send([json.dumps({**head, "count": left}).encode(), *window])
             for _ in window:
-                answers.append(child.receive(self._timeout_s))  # noqa: PERF401 (those before a death are kept)
-        except BaseException as error:
-            # Whatever ended this, answers may still be under way: the next request must not read them as its own.
-            self._bury()
-            if isinstance(error, _Gone):
-                _log.warning("renderer_ended", reason=str(error))
+                answer = child.receive(self._timeout_s)
+                left -= 1
+                yield answer
+        except Gone as error:
+            _log.warning("renderer_ended", reason=str(error))
             raise
+        finally:
+            # Whatever ended this, answers may still be under way: the next request must not read them as its own.
+            if left:
+                self._bury()
 
-    def _running(self) -> _Child:
+    def _running(self) -> Child:
         child = self._child
         if child is not None and child.owner == os.getpid() and child.alive():
             return child
         self._bury()
         try:
-            self._child = _Child()
-        except (_Gone, OSError) as error:
+            self._child = Child()
+        except (Gone, OSError) as error:
             raise Unavailable(_NO_RENDERER) from error
         return self._child
 
@@ -246,6 +151,14 @@ class Renderer:
             child.disown()
 
 
+def _named(sources: Mapping[str, str]) -> list[tuple[str, str, bool]]:
+    return [(name, source, name == "html") for name, source in sources.items()]
+
+
+def _holes(plan: Plan, *, everything: bool) -> int:
+    return len(plan.holes) if everything else plan.holes.count(None)
+
+
 def _window(items: Sequence[bytes], at: int) -> Sequence[bytes]:
     """Return the next items that go into one request, at least one."""
     end, size = at + 1, len(items[at])
@@ -255,43 +168,10 @@ def _window(items: Sequence[bytes], at: int) -> Sequence[bytes]:
     return items[at:end]
 
 
-def _encoded(row: Mapping[str, object]) -> bytes | None:
+def _encoded(row: Mapping[str, object], *, everything: bool) -> bytes | None:
     """Return a row for the child, or None when it holds what JSON can't, or far too much."""
     try:
-        encoded = json.dumps(row).encode()
+        encoded = json.dumps((row, everything)).encode()
     except (TypeError, ValueError, RecursionError):
         return None
     return encoded if len(encoded) <= MAX_ROW else None
-
-
-# The child is not trusted: what it answers is taken apart here and nothing but plain, bounded values goes on.
-
-
-def _mapping(answer: object) -> Mapping[str, object]:
-    return answer if isinstance(answer, dict) else {}
-
-
-def _rendered(answer: object, names: tuple[str, ...]) -> dict[str, str] | RenderFailure:
-    if isinstance(answer, RenderFailure):
-        return answer
-    if isinstance(answer, list) and len(answer) == len(names) and all(isinstance(text, str) for text in answer):
-        return dict(zip(names, answer, strict=True))
-    return RenderFailure(str(_mapping(answer).get("failed", _DIED))[:200])
-
-
-def _survey(answer: object) -> Survey:
-    if isinstance(answer, RenderFailure):
-        return Survey(flaws=(Flaw(1, 1, f"The template can't be read: {answer.reason}."),))
-    found = _mapping(answer)
-    return Survey(
-        flaws=tuple(Flaw(line, column, str(words)[:300]) for line, column, words in _triples(found.get("flaws"))),
-        uses=tuple(Use(tuple(path), line, column) for line, column, path in _triples(found.get("uses")) if path),
-        binds=tuple(Use(tuple(path), line, column) for line, column, path in _triples(found.get("binds")) if path),
-    )
-
-
-def _triples(value: object) -> Iterator[tuple[int, int, Sequence[object]]]:
-    for each in value if isinstance(value, list) else []:
-        match each:
-            case [int(line), int(column), str() | list() as rest]:
-                yield line, column, rest

@@ -18,6 +18,7 @@ VERSION: Final = 1
 LENGTH: Final = 58
 
 _FIELDS: Final = struct.Struct(">B16sQH")
+_STEP: Final = struct.Struct(">H")
 _TAG_SIZE: Final = 16
 _KEY_SIZE: Final = 32
 
@@ -29,6 +30,24 @@ def subkey(master: bytes, *, tenant_id: UUID, purpose: Purpose) -> bytes:
         raise ValueError(msg)
     scope = tenant_id.bytes + purpose.value.encode()
     return blake2b(scope, key=master, digest_size=_KEY_SIZE, person=b"link-key").digest()
+
+
+class Maker:
+    """Makes the tokens of one tenant, purpose and step, as `make` does: what is the same for all is hashed once."""
+
+    __slots__ = ("_begun", "_fixed", "_step")
+
+    def __init__(self, key: bytes, *, purpose: Purpose, tenant_id: UUID, step_no: int) -> None:
+        self._fixed = bytes((VERSION,)) + tenant_id.bytes
+        self._step = _STEP.pack(step_no)
+        self._begun = blake2b(self._fixed, key=key, digest_size=_TAG_SIZE, person=purpose.value.encode())
+
+    def make(self, entry_id: int) -> str:
+        """Return the token of one message."""
+        own = entry_id.to_bytes(8, "big") + self._step
+        tag = self._begun.copy()
+        tag.update(own)
+        return _spell(self._fixed + own + tag.digest())
 
 
 def make(key: bytes, *, purpose: Purpose, tenant_id: UUID, entry_id: int, step_no: int) -> str:

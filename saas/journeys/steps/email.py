@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from saas.campaigns.models import Campaign, Revision
-from saas.campaigns.rules.document import Document, Step
+from saas.campaigns.rules.document import Document, Step, read
 from saas.campaigns.steps import email
 from saas.channels.models import ChannelConfiguration
 from saas.kernel.ids import uuid7
@@ -17,22 +17,29 @@ from saas.ledger.models import Run
 from saas.ledger.types import RunState
 from saas.platform.agenda import service as agenda
 from saas.platform.db import bound_tenant
-from saas.sending.rules.speed import chunk_gap_s, chunk_size
+from saas.sending.rules.speed import chunk_size, plan
 from saas.sending.types import send_work
 
 KIND: Final = email.KIND
 
+_PEOPLE: Final = sa.text(
+    "SELECT count(*) FROM entry WHERE tenant_id = :tenant AND campaign_id = :campaign AND occurrence = :occurrence"
+)
+# One pass over the cohort, one sort, then slices: an array of a million ids is 8 MB.
 _FREEZE: Final = sa.text(
     """
     INSERT INTO chunk (tenant_id, run_id, no, entry_ids, not_before, state, deaths, retry)
-    SELECT :tenant, :run, nextval('chunk_no_seq'), ids, CAST(:start AS timestamptz) + make_interval(secs => g * :gap),
+    SELECT :tenant, :run, nextval('chunk_no_seq'), cohort.ids[place : least(place + w.size - 1, w.last)],
+      CAST(:start AS timestamptz) + make_interval(secs => w.start_s + (place - w.first) / w.size * w.gap_s),
       'pending', 0, false
     FROM (
-        SELECT g, array_agg(entry_id ORDER BY contact_id, entry_id) AS ids FROM (
-            SELECT entry_id, contact_id, (row_number() OVER (ORDER BY contact_id, entry_id) - 1) / :size AS g
-            FROM entry WHERE tenant_id = :tenant AND campaign_id = :campaign AND occurrence = :occurrence
-        ) placed GROUP BY g ORDER BY g
-    ) packed
+        SELECT array_agg(entry_id ORDER BY contact_id, entry_id) AS ids FROM entry
+        WHERE tenant_id = :tenant AND campaign_id = :campaign AND occurrence = :occurrence
+    ) cohort
+    CROSS JOIN unnest(CAST(:firsts AS int[]), CAST(:lasts AS int[]), CAST(:starts AS float8[]), CAST(:sizes AS int[]),
+      CAST(:gaps AS float8[])) AS w(first, last, start_s, size, gap_s)
+    CROSS JOIN LATERAL generate_series(w.first, w.last, w.size) AS place
+    ORDER BY place
     """
 )
 _ADD: Final = sa.text(
@@ -77,28 +84,38 @@ def open_run(
 
 
 def freeze(session: Session, run: Run, *, purpose: str, now: datetime) -> None:
-    """Put the campaign's whole cohort into chunks, spaced by the channel's rate, and have them sent."""
-    rate = session.get_one(ChannelConfiguration, (run.tenant_id, run.channel_id)).rate_per_minute
-    size = chunk_size(rate)
-    session.execute(
-        _FREEZE,
-        {
-            "tenant": run.tenant_id,
-            "run": run.run_id,
-            "campaign": run.campaign_id,
-            "occurrence": run.occurrence,
-            "start": now,
-            "gap": chunk_gap_s(rate, size),
-            "size": size,
-        },
+    """Put the campaign's whole cohort into chunks, by the waves and the send speed that were signed (S15).
+
+    The channel's rate makes chunks smaller and does not space them: it is kept to where they are claimed.
+    Raises Damaged.
+    """
+    cohort = {
+        "tenant": run.tenant_id,
+        "campaign": run.campaign_id,
+        "occurrence": run.occurrence,
+    }
+    document = _signed(session, run)
+    plans = plan(
+        session.execute(_PEOPLE, cohort).scalar_one(),
+        speed_per_hour=document.speed_per_hour,
+        waves=document.waves,
+        channel_rate_per_minute=_channel_rate(session, run),
     )
+    if plans:
+        waves = {
+            "firsts": [wave.first for wave in plans],
+            "lasts": [wave.last for wave in plans],
+            "sizes": [wave.size for wave in plans],
+            "starts": [wave.start_s for wave in plans],
+            "gaps": [wave.gap_s for wave in plans],
+        }
+        session.execute(_FREEZE, cohort | waves | {"run": run.run_id, "start": now})
     agenda.arm(session, work=send_work(purpose), subject=run.run_id, due_at=now)
 
 
 def add_people(session: Session, run: Run, *, entry_ids: Sequence[int], purpose: str, now: datetime) -> None:
     """Add triggered people to an open run, and have them sent at once."""
-    rate = session.get_one(ChannelConfiguration, (run.tenant_id, run.channel_id)).rate_per_minute
-    size = chunk_size(rate)
+    size = chunk_size(_channel_rate(session, run))
     rows: list[dict[str, Any]] = [
         {"tenant": run.tenant_id, "run": run.run_id, "ids": list(entry_ids[start : start + size]), "now": now}
         for start in range(0, len(entry_ids), size)
@@ -120,3 +137,13 @@ def open_run_of(session: Session, *, campaign_id: UUID, revision_no: int, step_n
             Run.state == RunState.RUNNING,
         )
     ).first()
+
+
+def _signed(session: Session, run: Run) -> Document:
+    """Return what was signed for a run: its speed and waves are part of it."""
+    revision = session.get_one(Revision, (run.tenant_id, run.campaign_id, run.revision_no))
+    return read(revision.document or b"", expected_hash=run.content_hash)
+
+
+def _channel_rate(session: Session, run: Run) -> int | None:
+    return session.get_one(ChannelConfiguration, (run.tenant_id, run.channel_id)).rate_per_minute

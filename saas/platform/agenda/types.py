@@ -44,12 +44,14 @@ class Piece:
     units: what it cost, in people, for fairness between tenants.
     again_at: when to come again; None deletes the row.
     then: goes on after the commit, without a transaction (send a chunk, read a file).
+    in_doubt: instead of `then`, when nobody knows whether the commit took place: finds out, and undoes what was done.
     hold_s: with `then`, nobody else takes the row for so many seconds (renewed by `agenda.service.renew`).
     """
 
     units: int = 1
     again_at: datetime | None = None
     then: Callable[[], None] | None = None
+    in_doubt: Callable[[], None] | None = None
     hold_s: int = 0
 
 

@@ -1,7 +1,9 @@
 """Do what is due: pick fairly, one bounded piece, commit, go on. The only place outside the shells that commits."""
 
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -19,12 +21,14 @@ from saas.platform.db import bind
 
 VISIT_S: Final = 20.0
 _CATCH_UP: Final = 10_000
+_LOOK_AGAIN_S: Final = 0.02
 _BACK_OFF_S: Final = (1, 5, 30, 120, 600, 3600)
 
 _PICK: Final = sa.text(
     """
     SELECT a.tenant_id, a.kind, a.subject FROM agenda a JOIN tenant_turn t ON t.tenant_id = a.tenant_id
     WHERE a.queue = :queue AND a.due_at <= :now AND (a.taken_until IS NULL OR a.taken_until <= :now)
+      AND a.subject <> ALL(:busy)
     ORDER BY t.turn, a.due_at LIMIT 1 FOR UPDATE OF a SKIP LOCKED
     """
 )
@@ -69,13 +73,18 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Doer:
-    """What the loop needs: where to work, who does what, the time, the bell, and when to leave early."""
+    """What the loop needs: where to work, who does what, the time, the bell, and when to leave early.
+
+    lanes: how many pieces may go on beside each other. busy: subjects that have lanes enough; they are left to others.
+    """
 
     engine: sa.Engine
     kinds: Kinds
     clock: Clock
     ring: Callable[[Queue], None]
     leaving: Callable[[], bool]
+    lanes: int = 1
+    busy: Callable[[], list[str]] = list
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,40 +98,111 @@ class _Row:
         return {"tenant": self.tenant, "kind": self.kind, "subject": self.subject}
 
 
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A piece whose transaction is over; what is left of it goes on without one."""
+
+    row: _Row
+    then: Callable[[], None] | None = None
+    held_until: datetime | None = None
+
+
+class _Crew:
+    """Lanes that do due pieces of one queue: one of them looks for the next while the others go on.
+
+    So the next chunk is claimed while this one is being sent, and a relay that keeps one lane waiting keeps no other.
+    """
+
+    def __init__(self, doer: Doer, queue: Queue, until: float) -> None:
+        self._doer = doer
+        self._queue = queue
+        self._until = until
+        self._looking = threading.Lock()
+        self._freed = threading.Condition()
+        self._going_on = 0
+        self.done = 0
+
+    def lane(self) -> None:
+        """Do one piece after the other until there is nothing to do for anybody."""
+        while (taken := self._next()) is not None:
+            try:
+                _go_on(self._doer, taken)
+            finally:
+                with self._freed:
+                    self._going_on -= 1
+                    self._freed.notify_all()
+
+    def over(self) -> bool:
+        """Say whether no new piece may be begun."""
+        return self._doer.leaving() or monotonic() >= self._until
+
+    def _next(self) -> _Taken | None:
+        with self._looking:
+            while not self.over():
+                taken = _take(self._doer, self._queue)
+                with self._freed:
+                    if taken is not None:
+                        self._going_on += 1
+                        self.done += 1
+                        return taken
+                    if not self._going_on and not self._is_due():
+                        return None
+                    self._freed.wait(_LOOK_AGAIN_S)
+            return None
+
+    def _is_due(self) -> bool:
+        """Say whether something is due after all: others may have it in hand at this moment."""
+        with Session(self._doer.engine) as session:
+            return self._queue in due_queues(session, self._doer.clock.now())
+
+
 def work(doer: Doer, queue: Queue, *, visit_s: float = VISIT_S) -> int:
     """Do due pieces of one queue until nothing is due or `visit_s` have passed. Return how many were done."""
-    until = monotonic() + visit_s
-    done = 0
-    while monotonic() < until and not doer.leaving():
-        if not work_once(doer, queue):
-            return done
-        done += 1
-    if not doer.leaving():
+    crew = _Crew(doer, queue, monotonic() + visit_s)
+    if doer.lanes == 1:
+        crew.lane()
+    else:
+        with ThreadPoolExecutor(doer.lanes, f"lane-{queue.value}") as pool:
+            for ended in [pool.submit(crew.lane) for _ in range(doer.lanes)]:
+                ended.result()
+    if crew.over() and not doer.leaving():
         doer.ring(queue)
-    return done
+    return crew.done
 
 
 def work_once(doer: Doer, queue: Queue) -> bool:
     """Do one piece. False when nothing is due."""
+    taken = _take(doer, queue)
+    if taken is None:
+        return False
+    _go_on(doer, taken)
+    return True
+
+
+def _take(doer: Doer, queue: Queue) -> _Taken | None:
+    """Pick a due row, let its handler work in that transaction, commit."""
     with Session(doer.engine, expire_on_commit=False) as session:
         now = doer.clock.now()
-        found = session.execute(_PICK, {"queue": queue.value, "now": now}).one_or_none()
+        found = session.execute(_PICK, {"queue": queue.value, "now": now, "busy": doer.busy()}).one_or_none()
         if found is None:
-            return False
+            return None
         row = _Row(found.tenant_id, found.kind, found.subject)
         try:
             bind(session, row.tenant)
             piece = doer.kinds.handlers[row.kind](Picked(session, row.tenant, row.kind, row.subject, now))
             _leave_row(session, row, piece, now)
-            session.commit()
         except Exception as error:  # noqa: BLE001  whatever it was, the row must be tried again later, not lost
             session.rollback()
             _failed(doer, row, error)
-            return True
+            return _Taken(row)
+        try:
+            session.commit()
+        except Exception as error:  # noqa: BLE001  as above; and the commit may have taken place all the same
+            _failed(doer, row, error)
+            return _Taken(row, piece.in_doubt)
         _ring(doer, session)
-    if piece.then is not None:
-        _go_on(doer, row, piece, held_until=now + timedelta(seconds=piece.hold_s))
-    return True
+    held_until = now + timedelta(seconds=piece.hold_s) if piece.hold_s else None
+    return _Taken(row, piece.then, held_until)
 
 
 def _leave_row(session: Session, row: _Row, piece: Piece, now: datetime) -> None:
@@ -132,21 +212,23 @@ def _leave_row(session: Session, row: _Row, piece: Piece, now: datetime) -> None
         session.execute(_AGAIN, row.key | {"again": piece.again_at})
     else:
         session.execute(_DELETE, row.key)
-    # Last, because the turn's row lock makes the tenant's other workers wait until the commit.
-    session.execute(_TURN, {"tenant": row.tenant, "units": piece.units, "catch_up": _CATCH_UP})
+    if piece.units:
+        # Last, because the turn's row lock makes the tenant's other workers wait until the commit.
+        session.execute(_TURN, {"tenant": row.tenant, "units": piece.units, "catch_up": _CATCH_UP})
 
 
-def _go_on(doer: Doer, row: _Row, piece: Piece, *, held_until: datetime) -> None:
-    try:
-        if piece.then is not None:
-            piece.then()
-    except Exception as error:  # noqa: BLE001  as above
-        _failed(doer, row, error)
+def _go_on(doer: Doer, taken: _Taken) -> None:
+    if taken.then is None:
         return
-    if piece.hold_s:
+    try:
+        taken.then()
+    except Exception as error:  # noqa: BLE001  as above
+        _failed(doer, taken.row, error)
+        return
+    if taken.held_until is not None:
         with Session(doer.engine) as session:
-            session.execute(_DELETE_HELD, row.key | {"due": held_until})
-            session.execute(_LET_GO, row.key)
+            session.execute(_DELETE_HELD, taken.row.key | {"due": taken.held_until})
+            session.execute(_LET_GO, taken.row.key)
             session.commit()
 
 

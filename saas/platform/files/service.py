@@ -83,6 +83,19 @@ def remove(session: Session, file_id: UUID) -> None:
     )
 
 
+def remove_expired(session: Session, *, now: datetime, limit: int) -> int:
+    """Delete files whose time is over, at most so many. Returns how many those were."""
+    tenant = bound_tenant(session)
+    over = sa.select(StoredFile.file_id).where(StoredFile.tenant_id == tenant, StoredFile.expires_at <= now)
+    gone = session.scalars(
+        sa.delete(StoredFile)
+        .where(StoredFile.tenant_id == tenant, StoredFile.file_id.in_(over.limit(limit)))
+        .returning(StoredFile.file_id),
+        execution_options={"synchronize_session": False},
+    ).all()
+    return len(gone)
+
+
 def _parts(stream: Iterable[bytes]) -> Iterator[bytes]:
     held = bytearray()
     for block in stream:

@@ -1,6 +1,7 @@
-"""Published revisions made ready for sending, once per process: hashed, read, links numbered."""
+"""Published revisions made ready for sending, once per process: hashed, read, links numbered, templates taken apart."""
 
 from collections import OrderedDict
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -10,10 +11,14 @@ from sqlalchemy.orm import Session
 from saas.campaigns.models import Revision
 from saas.campaigns.rules.document import Damaged, Document, Step, read, tries_for_s
 from saas.channels.types import Purpose
+from saas.content.jail.renderer import Renderer
 from saas.content.rules.links import track
-from saas.content.types import EmailContent
+from saas.content.service import Letter, compile_letter
+from saas.content.types import EmailContent, Letterhead, Sender
+from saas.kernel.ids import show
 from saas.ledger.models import Run
 from saas.platform.db import bound_tenant
+from saas.sending.service.claim import Wanted
 
 _KEPT: Final = 64
 _CONTACT: Final = "contact."
@@ -21,16 +26,12 @@ _CONTACT: Final = "contact."
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """One message step of one revision, ready to render.
-
-    fields: the contact's attributes that the templates use; nobody's others leave the database.
-    """
+    """One message step of one revision, ready to be claimed for and written."""
 
     document: Document
     step: Step
-    content: EmailContent
-    fields: list[str]
-    marketing: bool
+    letter: Letter
+    wanted: Wanted
 
     @property
     def tries_for_s(self) -> int:
@@ -39,31 +40,71 @@ class Compiled:
 
 
 class Compiler:
-    """Compiles and remembers. The key holds the hash, so a changed document can never be served from memory."""
+    """Compiles and remembers, by run: a run never changes its revision, hash or channel (the claim compares them)."""
 
-    def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[UUID, str, int], Compiled] = OrderedDict()
+    def __init__(self, renderer: Renderer) -> None:
+        self._renderer = renderer
+        self._kept: OrderedDict[tuple[UUID, UUID], Compiled] = OrderedDict()
+
+    def kept(self, session: Session, run_id: UUID) -> Compiled | None:
+        """Return what is remembered of a run."""
+        key = (bound_tenant(session), run_id)
+        found = self._kept.get(key)
+        if found is not None:
+            self._kept.move_to_end(key)
+        return found
 
     def of(self, session: Session, run: Run) -> Compiled:
         """Return the compiled step of a run. Raises Damaged when the stored bytes are not what was signed."""
-        key = (bound_tenant(session), run.content_hash, run.step_no)
-        if key not in self._kept:
-            self._kept[key] = _compile(session, run)
-            while len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(key)
-        return self._kept[key]
+        found = self._kept[(run.tenant_id, run.run_id)] = _compile(session, run, self._renderer)
+        while len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
+        return found
+
+    def runs_of(self, *, tenants: Collection[UUID], channels: Collection[UUID]) -> list[UUID]:
+        """Return the remembered runs of these tenants, and those that send through these channels."""
+        return [
+            run_id
+            for (tenant_id, run_id), found in list(self._kept.items())
+            if tenant_id in tenants or found.wanted.channel_id in channels
+        ]
+
+    def close(self) -> None:
+        """End the renderer."""
+        self._renderer.close()
 
 
-def _compile(session: Session, run: Run) -> Compiled:
+def _compile(session: Session, run: Run, renderer: Renderer) -> Compiled:
     revision = session.get_one(Revision, (run.tenant_id, run.campaign_id, run.revision_no))
     document = read(revision.document or b"", expected_hash=run.content_hash)
     step = document.step(run.step_no)
     if dict(step.channel) != run.channel_fingerprint:
         raise Damaged("the run's channel is not the one in the document")
     marketing = Purpose(document.purpose) is Purpose.MARKETING
+    return Compiled(document, step, _letter(renderer, document, step, run), _wanted(document, step, run, marketing))
+
+
+def _letter(renderer: Renderer, document: Document, step: Step, run: Run) -> Letter:
+    marketing = Purpose(document.purpose) is Purpose.MARKETING
     sources = EmailContent(**step.content)
     # Transactional messages track nothing (ledger.md, links): secrets in their links never pass our logs.
     content = track(sources).content if marketing else sources
+    sender = Sender(step.channel["from_name"], step.channel["from_address"], step.channel["reply_to"] or "")
+    letterhead = Letterhead(sender, marketing=marketing, campaign_id=show("cam", run.campaign_id))
+    return compile_letter(renderer, content, letterhead, campaign_name="", workspace_name=document.workspace_name)
+
+
+def _wanted(document: Document, step: Step, run: Run, marketing: bool) -> Wanted:  # noqa: FBT001  a fact, no switch
     fields = sorted(name.removeprefix(_CONTACT) for name in step.used if name.startswith(_CONTACT))
-    return Compiled(document, step, content, [f for f in fields if f != "email"], marketing)
+    return Wanted(
+        run_id=run.run_id,
+        campaign_id=run.campaign_id,
+        step_no=run.step_no,
+        revision_no=run.revision_no,
+        content_hash=run.content_hash,
+        channel_id=run.channel_id,
+        marketing=marketing,
+        topic=document.topic,
+        fields=tuple(field for field in fields if field != "email"),
+        cap=document.cap,
+    )

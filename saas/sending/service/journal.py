@@ -1,9 +1,9 @@
 """A sender's journal: what happened to each message of the chunks in its hands, on this machine (ledger.md, journal).
 
-A small file, mapped into memory: it survives the process, not the machine. It has two slots, because the next chunk is
-claimed while this one is half out. A slot is: token (int64, written last, 0 = empty) | count (int64) | entry ids
-(int64 each) | one byte for each person. A POSIX lock on the file says that the process lives: it is not inherited by a
-child, and closing any descriptor of the file in the process would drop it, so only this module opens it.
+A small file, mapped into memory: it survives the process, not the machine. It has a slot for each lane: token (int64,
+written last, 0 = empty) | count (int64) | entry ids (int64 each) | one byte for each person. A POSIX lock on the file
+says that the process lives: it is not inherited by a child, and closing any descriptor of the file in the process would
+drop it, so only this module opens it.
 """
 
 import fcntl
@@ -11,30 +11,19 @@ import mmap
 import os
 import struct
 from collections.abc import Sequence
-from enum import IntEnum
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Final
 from uuid import UUID
 
-from saas.sending.types import CHUNK_PEOPLE
+from saas.sending.types import CHUNK_PEOPLE, LANES, Mark
 
-SLOTS: Final = 2
+SLOTS: Final = LANES
 _HEAD: Final = struct.Struct("<qq")
 _ID_BYTES: Final = 8
 _SLOT_BYTES: Final = _HEAD.size + CHUNK_PEOPLE * (_ID_BYTES + 1)
 _BYTES_AT: Final = _HEAD.size + CHUNK_PEOPLE * _ID_BYTES
 _SUFFIX: Final = ".journal"
-
-
-class Mark(IntEnum):
-    """What is known of one message."""
-
-    UNTOUCHED = 0
-    OFFERED = 1
-    ACCEPTED = 2
-    REFUSED = 3
-    DEFERRED = 4
-    SKIPPED = 5
 
 
 class Alive(RuntimeError):
@@ -73,9 +62,13 @@ class Slot:
         memory[self._marks : self._marks + CHUNK_PEOPLE] = bytes(CHUNK_PEOPLE)
         memory[start : start + _ID_BYTES] = struct.pack("<q", token)
 
-    def mark(self, index: int, mark: int) -> None:
+    def mark(self, index: int, mark: Mark) -> None:
         """Note what is known of message `index`."""
         self._memory[self._marks + index] = mark
+
+    def marked(self, index: int) -> int:
+        """Return what is known of message `index`."""
+        return self._memory[self._marks + index]
 
     def clear(self) -> None:
         """Forget a chunk that is settled."""
@@ -95,22 +88,22 @@ class Journal:
         os.pwrite(self._file, bytes(SLOTS * _SLOT_BYTES), 0)
         os.fsync(self._file)
         self._memory = mmap.mmap(self._file, SLOTS * _SLOT_BYTES)
-        self._slots = [Slot(self._memory, number * _SLOT_BYTES) for number in range(SLOTS)]
-        self._free = list(self._slots)
+        self._free: SimpleQueue[Slot] = SimpleQueue()
+        for number in range(SLOTS):
+            self._free.put(Slot(self._memory, number * _SLOT_BYTES))
 
     def take_slot(self) -> Slot:
-        """Return a free slot; there is one, because no more chunks are in hand than there are slots."""
-        return self._free.pop()
+        """Return a free slot; there is one, as each lane has one chunk in hand at most."""
+        return self._free.get_nowait()
 
     def leave_slot(self, slot: Slot) -> None:
         """Give a slot back whose chunk is settled."""
         slot.clear()
-        self._free.append(slot)
+        self._free.put(slot)
 
     def check(self) -> None:
-        """Raise OSError when the disk takes no more writes; asked before a claim, so that nothing is claimed then."""
+        """Raise OSError when the file takes no more writes; asked each second, so that nothing is claimed then."""
         os.pwrite(self._file, bytes(1), SLOTS * _SLOT_BYTES)
-        os.fdatasync(self._file)
 
     def close(self, *, remove: bool) -> None:
         """End it; `remove` when nothing of ours is claimed any more."""

@@ -1,7 +1,8 @@
 """Who a sender process is, and proof of its life (ledger.md, ownership).
 
-Every database connection of a sender holds a shared advisory lock on its owner id, so that nobody can take its chunks
-while one of its statements may still commit. Each second it beats; when no beat succeeded for five seconds it fences
+Two locks, since neither implies the other: the journal's POSIX lock says that the process lives and may still send; a
+shared advisory lock on the owner id, held by every database connection of the sender, says that one of its statements
+may still commit. Each second it beats; when no beat succeeded for five seconds it fences
 itself: it stops between two messages, settles its chunk if nobody else did, and ends. A process that was suspended, or
 whose row was taken from the register, has missed its beats for good: no late one brings it back to life.
 """
@@ -9,7 +10,9 @@ whose row was taken from the register, has missed its beats for good: no late on
 import select
 import socket
 import threading
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
@@ -25,6 +28,7 @@ from saas.kernel.ids import uuid7
 from saas.platform.agenda.types import Queue
 from saas.platform.roles import psycopg_url
 from saas.sending.models import Sender
+from saas.sending.service.journal import Journal
 from saas.sending.types import BEAT_S, FENCE_S
 
 _BEAT: Final = "UPDATE sender SET beat_at = %s WHERE owner = %s"
@@ -33,6 +37,20 @@ _LINE: Final[dict[str, Any]] = {
     "connect_timeout": 3, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
     "tcp_user_timeout": FENCE_S * 1000,
 }  # fmt: skip
+# The server too must notice soon that we are gone: a lock must not outlive us for hours (proofs.md 1).
+_SERVER: Final = (
+    "SET client_connection_check_interval = '100ms'", "SET tcp_keepalives_idle = 10",
+    "SET tcp_keepalives_interval = 5", "SET tcp_keepalives_count = 3", "SET idle_session_timeout = 0",
+)  # fmt: skip
+# Our own session of before, found by the lock that it holds.
+_END_SESSION: Final = sa.text(
+    """
+    SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid = :pid AND objsubid = 1
+      AND (classid::bigint << 32 | objid::bigint) = :key
+    """
+)
+
+_SOON_S: Final = 0.01
 
 log = structlog.get_logger()
 
@@ -45,13 +63,15 @@ def lock_key(owner: UUID) -> int:
 class Owner:
     """This process as a sender."""
 
-    def __init__(self, engine: sa.Engine, *, queue: Queue, clock: Clock) -> None:
+    def __init__(self, engine: sa.Engine, *, queue: Queue, clock: Clock, home: Path) -> None:
         self.id = uuid7()
         self.engine = engine
+        self.journal = Journal(home, self.id)
         self._clock = clock
         self._queue = queue
         self._alive_until = monotonic() + FENCE_S
         self._fenced = False
+        self._journal_holds = True
         self._flagged: set[str] = set()
         self._ending = threading.Event()
         self._heart: threading.Thread | None = None
@@ -72,13 +92,14 @@ class Owner:
         self._heart.start()
 
     def end(self) -> None:
-        """Leave the register; not when fenced: a chunk may be claimed, and whoever proves us gone needs the row."""
+        """Leave the register; not when fenced: a chunk may be claimed, and whoever proves us gone needs both."""
         self.stop_beating()
-        if not self.alive():
-            return
-        with Session(self.engine) as session:
-            session.execute(sa.delete(Sender).where(Sender.owner == self.id))
-            session.commit()
+        alive = self.alive()
+        if alive:
+            with Session(self.engine) as session:
+                session.execute(sa.delete(Sender).where(Sender.owner == self.id))
+                session.commit()
+        self.journal.close(remove=alive)
 
     def stop_beating(self) -> None:
         """End the heart and close its connection."""
@@ -92,22 +113,34 @@ class Owner:
             self._fenced = True
         return not self._fenced
 
+    def may_claim(self) -> bool:
+        """Say whether a chunk may be claimed: alive, and what becomes of it can be written down."""
+        return self.alive() and self._journal_holds
+
     def give_up(self) -> None:
         """Fence this process: it holds a chunk that it cannot settle, so somebody else must prove it dead."""
         self._fenced = True
 
-    def take_flag(self, campaign_id: UUID) -> bool:
+    def end_session(self, pid: int) -> None:
+        """End a database session of ours that we lost touch with, so that what it was doing is over. Waits for it."""
+        with Session(self.engine) as session:
+            while session.execute(_END_SESSION, {"pid": pid, "key": lock_key(self.id)}).first() is not None:
+                session.rollback()
+                time.sleep(_SOON_S)
+
+    def take_flag(self, campaign_id: str) -> bool:
         """Say whether a campaign was stopped, paused or held since the last question."""
-        text = str(campaign_id)
-        if text in self._flagged:
-            self._flagged.discard(text)
-            return True
-        return False
+        if campaign_id not in self._flagged:
+            return False
+        self._flagged.discard(campaign_id)
+        return True
 
     def _hold_lock(self, connection: psycopg.Connection[Any], _record: object) -> None:
         before = connection.autocommit
         connection.autocommit = True
         connection.execute("SELECT pg_advisory_lock_shared(%s)", (lock_key(self.id),))
+        for setting in _SERVER:
+            connection.execute(setting)
         connection.autocommit = before
 
     def _live(self, on_fence: Callable[[], None]) -> None:
@@ -127,6 +160,7 @@ class Owner:
             heart.execute(f"LISTEN {CHANNEL}")
             while self.alive() and not self._ending.is_set():
                 started = monotonic()
+                self._check_journal()
                 if not heart.execute(_BEAT, (self._clock.now(), self.id)).rowcount:
                     log.error("sender.buried", owner=str(self.id))
                     self.give_up()
@@ -134,6 +168,14 @@ class Owner:
                 if self.alive():
                     self._alive_until = started + FENCE_S
                 self._hear(heart, until=started + BEAT_S)
+
+    def _check_journal(self) -> None:
+        try:
+            self.journal.check()
+            self._journal_holds = True
+        except (OSError, ValueError) as error:  # a ValueError when it was closed a moment ago
+            self._journal_holds = False
+            log.error("sender.journal", error=str(error))  # noqa: TRY400  a state of the disk, no bug
 
     def _hear(self, heart: psycopg.Connection[Any], *, until: float) -> None:
         while (left := until - monotonic()) > 0 and not self._ending.is_set():

@@ -2,21 +2,25 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from saas.kernel import fault
 from saas.ledger.types import Exc, Reason
 from saas.platform.agenda import service as agenda
 from saas.platform.db import bound_tenant
+from saas.sending.rules.endings import divided
 from saas.sending.types import MAX_TRIES, Ending, send_work
 
 _CLOSE: Final = sa.text(
     """
     UPDATE chunk SET state = 'closed'
-    WHERE tenant_id = :tenant AND run_id = :run AND no = :no AND token = :token AND state = 'claimed' RETURNING no
+    WHERE tenant_id = :tenant AND run_id = :run AND no = :no AND token = :token AND state = 'claimed'
+    RETURNING NOT EXISTS (SELECT FROM chunk o WHERE o.tenant_id = :tenant AND o.run_id = :run AND o.no <> :no
+      AND o.state IN ('pending', 'claimed')) AS last
     """
 )
 # Whoever waits for too long or too often has failed; a try that did not count is given back. Who is given back at
@@ -41,17 +45,15 @@ _EXCEPTIONS: Final = sa.text(
       reason = coalesce(j.spent, j.reason), settled_at = :now,
       attempt = d.attempt - CASE WHEN j.counts THEN 0 ELSE 1 END
     FROM judged j WHERE d.tenant_id = :tenant AND d.entry_id = j.entry_id AND d.step_no = :step AND d.token = :token
-    RETURNING d.entry_id, d.exc, j.again_in_s, d.contact_id
+    RETURNING d.entry_id, d.exc, j.again_in_s, j.reason, d.contact_id
     """
 )
 _NEW_CHUNK: Final = sa.text(
     """
     INSERT INTO chunk (tenant_id, run_id, no, entry_ids, not_before, state, deaths, retry)
-    VALUES (:tenant, :run, nextval('chunk_no_seq'), :ids, :not_before, 'pending', 0, :retry)
+    VALUES (:tenant, :run, nextval('chunk_no_seq'), :ids, :not_before, 'pending', :deaths, :retry)
     """
 )
-
-
 _SUPPRESS: Final = sa.text(
     """
     INSERT INTO suppression (tenant_id, address_hash, reason, at)
@@ -77,59 +79,66 @@ def settle(
     purpose: str,
     tries_for_s: int,
     endings: Sequence[Ending],
+    deaths: int,
     now: datetime,
 ) -> None:
-    """Close a chunk: everybody without an ending was accepted. Raises NotOurs, then nothing must be committed."""
-    tenant = bound_tenant(session)
-    ours = {"tenant": tenant, "run": run_id, "token": token}
-    if session.execute(_CLOSE, ours | {"no": chunk_no}).scalar() is None:
+    """Close a chunk: everybody without an ending was accepted. Raises NotOurs, then nothing must be committed.
+
+    deaths: how many senders died over its people; whoever is given back takes that along.
+    """
+    ours = {"tenant": bound_tenant(session), "run": run_id, "token": token, "step": step_no, "now": now}
+    closed = session.execute(_CLOSE, ours | {"no": chunk_no}).one_or_none()
+    if closed is None:
         raise NotOurs(f"chunk {chunk_no} of run {run_id}")
+    due_at = now if closed.last else None
     if endings:
-        rows = session.execute(
-            _EXCEPTIONS,
-            ours
-            | {
-                "step": step_no,
-                "ids": [e.entry_id for e in endings],
-                "excs": [e.exc for e in endings],
-                "reasons": [e.reason for e in endings],
-                "waits": [e.again_in_s for e in endings],
-                "counts": [e.counts for e in endings],
-                "max_tries": MAX_TRIES,
-                "tries_for_s": tries_for_s,
-                "now": now,
-            },
-        ).all()
-        refused = [e.entry_id for e in endings if e.suppress]
-        if refused:
-            session.execute(_SUPPRESS, ours | {"step": step_no, "ids": refused, "now": now})
-        waiting = sorted((r for r in rows if r.exc == Exc.WAITING), key=lambda r: (r.contact_id, r.entry_id))
-        offered = {e.entry_id for e in endings if e.reason != Reason.GIVEN_BACK}
-        _try_again(session, run_id, [(r.entry_id, r.again_in_s) for r in waiting], offered, now)
-    agenda.arm(session, work=send_work(purpose), subject=run_id, due_at=now)
+        rows = _note(session, ours, endings, tries_for_s)
+        due_at = _try_again(session, ours, [row for row in rows if row.exc == Exc.WAITING], deaths) or due_at
+    if due_at is not None:  # else the agenda's row stands, as long as a chunk is open
+        agenda.arm(session, work=send_work(purpose), subject=run_id, due_at=due_at)
+    fault.point("settle.before_commit")
 
 
-def _try_again(
-    session: Session, run_id: UUID, waiting: list[tuple[int, float]], offered: set[int], now: datetime
+def _note(session: Session, ours: dict[str, Any], endings: Sequence[Ending], tries_for_s: int) -> Sequence[sa.Row[Any]]:
+    """Write down who was not accepted, and why. Whoever is refused for good gets nothing any more."""
+    rows = session.execute(
+        _EXCEPTIONS,
+        ours
+        | {
+            "ids": [e.entry_id for e in endings],
+            "excs": [e.exc for e in endings],
+            "reasons": [e.reason for e in endings],
+            "waits": [e.again_in_s for e in endings],
+            "counts": [e.counts for e in endings],
+            "max_tries": MAX_TRIES,
+            "tries_for_s": tries_for_s,
+        },
+    ).all()
+    refused = [e.entry_id for e in endings if e.suppress]
+    if refused:
+        session.execute(_SUPPRESS, ours | {"ids": refused})
+    return rows
+
+
+def _try_again(session: Session, ours: dict[str, Any], waiting: Sequence[sa.Row[Any]], deaths: int) -> datetime | None:
+    """Put everybody who waits into exactly one new chunk, in order of contact id. Return when the first one is due."""
+    now: datetime = ours["now"]
+    ordered = sorted(waiting, key=lambda row: (row.contact_id, row.entry_id))
+    at_once = [row.entry_id for row in ordered if row.again_in_s == 0]
+    later = [row for row in ordered if row.again_in_s > 0]
+    for ids in divided(at_once, deaths=deaths):
+        _add(session, ours, ids, now, deaths=deaths, retry=False)
+    if later:
+        not_before = now + timedelta(seconds=max(row.again_in_s for row in later))
+        # A person counts as finished for the next step's barrier once they had an answer, also a deferral.
+        had_answer = all(row.reason != Reason.GIVEN_BACK for row in later)
+        _add(session, ours, [row.entry_id for row in later], not_before, deaths=0, retry=had_answer)
+        return now if at_once else not_before
+    return now if at_once else None
+
+
+def _add(
+    session: Session, ours: dict[str, Any], ids: list[int], not_before: datetime, *, deaths: int, retry: bool
 ) -> None:
-    """Put everybody who waits into exactly one new chunk: those never offered now, the others together, later."""
-    tenant = bound_tenant(session)
-    at_once = [entry for entry, wait in waiting if wait == 0]
-    later = [(entry, wait) for entry, wait in waiting if wait > 0]
-    for ids, wait, retry in (
-        (at_once, 0.0, False),
-        ([entry for entry, _ in later], max((wait for _, wait in later), default=0.0), True),
-    ):
-        if ids:
-            # A person counts as finished for the next step's barrier once they had an answer, also a deferral.
-            had_answer = retry and all(entry in offered for entry in ids)
-            session.execute(
-                _NEW_CHUNK,
-                {
-                    "tenant": tenant,
-                    "run": run_id,
-                    "ids": ids,
-                    "not_before": now + timedelta(seconds=wait),
-                    "retry": had_answer,
-                },
-            )
+    values = {"ids": ids, "not_before": not_before, "deaths": deaths, "retry": retry}
+    session.execute(_NEW_CHUNK, {"tenant": ours["tenant"], "run": ours["run"]} | values)

@@ -1,4 +1,4 @@
-"""Between two messages: may this one still go? (ledger.md, stop, pause, unsubscribe)."""
+"""Between two messages: may this one still go? (ledger.md, stop, pause, unsubscribe). And what became of each."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -9,16 +9,23 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from saas.channels.types import Outcome, OutcomeKind
+from saas.kernel import fault
 from saas.kernel.clock import monotonic
 from saas.ledger.types import Exc, Reason
 from saas.platform.db import tenant_session
-from saas.sending.rules.endings import ending_of, given_back
+from saas.sending.service.journal import Slot
 from saas.sending.service.owner import Owner
-from saas.sending.types import Claimed, Ending
+from saas.sending.types import Claimed, Ending, Mark
 
 LOOK_EVERY_S: Final = 0.5
 # A refusal bears the time at which its request began; it may have been committed after a claim that is later than that.
 _COMMIT_WITHIN: Final = timedelta(seconds=60)
+_MARKS: Final = {
+    OutcomeKind.ACCEPTED: Mark.ACCEPTED,
+    OutcomeKind.REFUSED: Mark.REFUSED,
+    OutcomeKind.DEFERRED: Mark.DEFERRED,
+    OutcomeKind.UNKNOWN: Mark.OFFERED,
+}
 
 _LOOK: Final = sa.text("SELECT state FROM campaign WHERE tenant_id = :tenant AND campaign_id = :campaign")
 _OPTED_OUT: Final = sa.text(
@@ -35,88 +42,92 @@ _OPTED_OUT: Final = sa.text(
 
 
 class ChunkWatch:
-    """Watches over one chunk: asks before each message, and remembers what became of it."""
+    """Watches over one chunk: asks before each message, and notes in the journal what became of it."""
 
-    def __init__(self, claimed: Claimed, *, owner: Owner, leaving: Callable[[], bool]) -> None:
-        self._claimed = claimed
+    def __init__(self, claimed: Claimed, *, slot: Slot, owner: Owner, leaving: Callable[[], bool]) -> None:
+        self.claimed = claimed
+        self.outcomes: dict[int, Outcome] = {}
+        self.failed: dict[int, Ending] = {}
+        self.answered = 0
+        self.down: Outcome | None = None  # why no connection could be made
+        self._campaign = str(claimed.campaign_id)
+        self._slot = slot
         self._owner = owner
         self._leaving = leaving
         self._next_look = monotonic() + LOOK_EVERY_S
         self._stopped = False
         self._opted_out: frozenset[UUID] = frozenset()
-        self._offered: set[int] = set()
-        self._outcomes: dict[int, Outcome] = {}
-        self._failed: dict[int, Ending] = {}
-        self._rest_in_s = 0.0
+        self._silent: set[int] = set(range(len(claimed.people)))
 
     def may_go_on(self, index: int) -> bool:
         """Say whether message `index` may be offered."""
         del index
-        self._look()
+        return self.goes_on()
+
+    def goes_on(self) -> bool:
+        """Say whether anything may still be offered."""
+        if self._is_time():
+            self._look()
         return not self._stopped and not self._leaving() and self._owner.alive()
 
     def may_still_get(self, index: int) -> bool:
         """Say whether a person may still get their message; notes the skip of one who opted out since the claim."""
-        self._look()
-        person = self._claimed.people[index]
+        if self._is_time():
+            self._look()
+        person = self.claimed.people[index]
         if person.contact_id not in self._opted_out:
             return True
-        self._failed[index] = Ending(person.entry_id, Exc.SKIPPED, Reason.UNSUBSCRIBED)
+        self.failed[index] = Ending(person.entry_id, Exc.SKIPPED, Reason.UNSUBSCRIBED)
+        self._slot.mark(index, Mark.SKIPPED)
         return False
 
     def offered(self, index: int) -> None:
         """Note that a message's content is about to leave."""
-        self._offered.add(index)
+        self._slot.mark(index, Mark.OFFERED)
+        fault.point("journal.offered")
 
     def settled(self, index: int, outcome: Outcome) -> None:
         """Note the answer for a message."""
-        self._outcomes[index] = outcome
+        self.answered += 1
+        self._slot.mark(index, _MARKS[outcome.kind])
+        fault.point("journal.answered")
+        if outcome.kind is OutcomeKind.ACCEPTED:
+            self._silent.discard(index)
+        else:
+            self.outcomes[index] = outcome
 
-    def failed(self, index: int, exc: Exc, reason: Reason) -> None:
+    def fail(self, index: int, exc: Exc, reason: Reason) -> None:
         """Note that a person's message could not be made."""
-        self._failed[index] = Ending(self._claimed.people[index].entry_id, exc, reason)
+        self.failed[index] = Ending(self.claimed.people[index].entry_id, exc, reason)
 
-    def broken(self, *, again_in_s: float) -> None:
-        """Note that the chunk cannot be handed over now: whoever was not offered is tried again later, not at once."""
-        self._rest_in_s = again_in_s
+    def unaccepted(self) -> list[int]:
+        """Return the indexes of everybody who was not accepted."""
+        return sorted(self._silent)
 
-    def endings(self, chance: Callable[[], float]) -> list[Ending]:
-        """Return how everybody's turn ended who was not accepted."""
-        found = (self._ending(index, chance) for index in range(len(self._claimed.people)))
-        return [ending for ending in found if ending is not None]
+    def was_offered(self, index: int) -> bool:
+        """Say whether a message's content may have left."""
+        return self._slot.marked(index) == Mark.OFFERED
 
-    def _ending(self, index: int, chance: Callable[[], float]) -> Ending | None:
-        person = self._claimed.people[index]
-        if index in self._failed:
-            return self._failed[index]
-        outcome = self._outcomes.get(index)
-        if outcome is None and index in self._offered:
-            outcome = Outcome(OutcomeKind.UNKNOWN)
-        if outcome is None:
-            return given_back(person.entry_id, again_in_s=self._rest_in_s)
-        return ending_of(
-            person.entry_id, outcome, attempt=person.attempt, marketing=self._claimed.marketing, chance=chance
-        )
+    def _is_time(self) -> bool:
+        return monotonic() >= self._next_look or self._owner.take_flag(self._campaign)
 
     def _look(self) -> None:
-        if monotonic() < self._next_look and not self._owner.take_flag(self._claimed.campaign_id):
-            return
         self._next_look = monotonic() + LOOK_EVERY_S
-        with tenant_session(self._owner.engine, self._claimed.tenant_id) as session:
+        with tenant_session(self._owner.engine, self.claimed.tenant_id) as session:
             self._stopped = self._stopped or not self._is_active(session)
             self._opted_out = frozenset(
                 session.scalars(
                     _OPTED_OUT,
                     {
-                        "tenant": self._claimed.tenant_id,
-                        "since": self._claimed.claimed_at - _COMMIT_WITHIN,
-                        "marketing": self._claimed.marketing,
-                        "topic": self._claimed.topic,
-                        "people": [person.contact_id for person in self._claimed.people],
+                        "tenant": self.claimed.tenant_id,
+                        "since": self.claimed.claimed_at - _COMMIT_WITHIN,
+                        "marketing": self.claimed.marketing,
+                        "topic": self.claimed.topic,
+                        "people": [person.contact_id for person in self.claimed.people],
                     },
                 )
             )
 
     def _is_active(self, session: Session) -> bool:
-        found = session.scalar(_LOOK, {"tenant": self._claimed.tenant_id, "campaign": self._claimed.campaign_id})
+        found = session.scalar(_LOOK, {"tenant": self.claimed.tenant_id, "campaign": self.claimed.campaign_id})
         return bool(found == "active")

@@ -17,8 +17,8 @@ from saas.accounts.rules import address_key, token_hash
 from saas.audit import service as audit
 from saas.kernel.errors import Invalid
 from saas.kernel.ids import show, uuid7
-from saas.notices import service as notices
 from saas.notices.rules import ascii_address
+from saas.notices.service import mail as notices
 from saas.permissions.policy import require, require_grant, require_somewhere
 from saas.permissions.types import Action, Actor, ActorKind, Role
 from saas.platform.agenda.service import arm, disarm

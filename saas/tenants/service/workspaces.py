@@ -20,7 +20,7 @@ from saas.platform.agenda.service import give_turn
 from saas.platform.db import bind, bound_tenant
 from saas.tenants import queries
 from saas.tenants.models import Agency, Project, Tenant, Workspace
-from saas.tenants.rules import check_time_zone
+from saas.tenants.rules import check_cap, check_time_zone
 from saas.tenants.types import NameTaken
 
 COLOURS: Final = 8
@@ -78,12 +78,13 @@ def create_workspace(
 def update_workspace(
     session: Session, *, actor: Actor, changes: Mapping[str, Any], version: int, now: datetime
 ) -> Workspace:
-    """Change name, time zone, language or colour of the bound workspace. Raises Stale, Invalid."""
+    """Change words or limits of the bound workspace. Raises Stale, Invalid, LacksRight."""
     require(actor, Action.WORKSPACE_WRITE)
     if "time_zone" in changes:
         check_time_zone(changes["time_zone"])
     row = session.get_one(Workspace, bound_tenant(session), with_for_update=True)
     _change(row, changes, version=version, now=now)
+    check_cap(row.cap_messages, row.cap_days)
     session.flush()
     subject, facts = show("wsp", row.tenant_id), {"changed": sorted(changes)}
     audit.append(session, actor=actor, action="workspace.changed", subject=subject, now=now, facts=facts)

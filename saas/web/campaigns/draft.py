@@ -27,9 +27,10 @@ from saas.kernel.errors import Conflict, Fault, Stale
 from saas.kernel.ids import show
 from saas.kernel.paging import MAX_LIMIT, PageRequest
 from saas.permissions.types import Action
-from saas.web import forms
+from saas.tenants.queries import workspace
+from saas.web import forms, refusals
 from saas.web.account.routes import zones
-from saas.web.campaigns import draft_form, view
+from saas.web.campaigns import delivery, draft_form, view
 from saas.web.campaigns.found import Found, find
 from saas.web.shell import go, page
 
@@ -58,7 +59,8 @@ def save(context: Context, campaign_id: str) -> Response:
     body = {"draft": draft_form.draft_of(values, found.revision.draft)}
     loaded = forms.load(DraftIn(), body, fields=draft_form.IN_BODY)
     if loaded.errors:
-        return _form(context, found, values, loaded.errors, status=422)
+        errors = {name: refusals.in_words(text) for name, text in loaded.errors.items()}
+        return _form(context, found, values, errors, status=422)
     try:
         row = drafts.save(
             context.session,
@@ -202,6 +204,7 @@ def _form(
             for row in channels.channels(context.session, _ALL, purpose=Purpose(found.campaign.purpose)).rows
         ],
         zones=zones(),
+        cap_uses=_cap_uses(context),
         comments=[d for d in _decisions(context, found) if d[1].comment],
     )
 
@@ -225,6 +228,16 @@ def _checks(context: Context, found: Found) -> list[Fault]:
 
 def _field(pointer: str) -> str:
     return forms.field_of(pointer, draft_form.FIELDS)
+
+
+def _cap_uses(context: Context) -> list[tuple[str, str]]:
+    """Return where the frequency cap comes from, with what the workspace says now."""
+    said = delivery.cap_word(delivery.cap_of(workspace(context.session)))
+    return [
+        ("workspace", gettext("As the workspace says: %(cap)s", cap=said)),
+        ("own", gettext("As said here")),
+        ("none", gettext("No limit for this campaign")),
+    ]
 
 
 def _audiences(context: Context) -> list[tuple[str, str]]:

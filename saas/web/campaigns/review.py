@@ -23,8 +23,8 @@ from saas.http.types import Context, Scope
 from saas.kernel.errors import Conflict, Invalid
 from saas.permissions.types import Action
 from saas.web import forms
+from saas.web.campaigns import delivery, view
 from saas.web.campaigns import preview as alone
-from saas.web.campaigns import view
 from saas.web.campaigns.found import Found, find
 from saas.web.campaigns.waiting import waiting
 from saas.web.shell import go, page
@@ -183,6 +183,10 @@ def _show(context: Context, found: Found, row: Revision, typed: dict[str, str], 
         fingerprint=view.fingerprint(row.content_hash),
         checks=_checks(context, row, shown),
         reason_word=view.reason_word,
+        speed_word=delivery.speed_word,
+        waves_word=delivery.waves_word,
+        cap_word=delivery.cap_word,
+        span_word=delivery.span_word,
         lead=view.lead(context.settings.publish_lead_s),
         activity=view.activity(context.session, found.campaign, limit=6),
         waits=row.state == RevisionState.IN_REVIEW,

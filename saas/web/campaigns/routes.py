@@ -23,10 +23,11 @@ from saas.ledger import queries as ledger
 from saas.ledger.queries import Numbers
 from saas.permissions.types import Action
 from saas.reports import queries as reports
+from saas.reports.schemas import REASONS
 from saas.tenants import queries as tenants
 from saas.tenants.models import Project
 from saas.web import forms, pager
-from saas.web.campaigns import view
+from saas.web.campaigns import delivery, view
 from saas.web.campaigns.found import Found, find
 from saas.web.shell import go, page
 
@@ -133,7 +134,7 @@ def people(context: Context, campaign_id: str) -> Response:
     found = find(context, campaign_id)
     known = {name for name, _ in view.STATES}
     state = request.args.get("state") if request.args.get("state") in known else None
-    reason = request.args.get("reason") or None
+    reason = request.args.get("reason") if request.args.get("reason") in REASONS else None
     rows = reports.people(
         context.session,
         actor=context.actor,
@@ -240,6 +241,7 @@ def _progress(context: Context, found: Found) -> dict[str, Any]:
         "numbers": numbers,
         "parts": [(name, getattr(numbers, name), tint) for name, tint in view.STATES] if numbers else [],
         "balance": view.balance(numbers) if numbers else "",
+        "pace": delivery.pace(context, found.campaign, numbers),
         "reason_word": view.reason_word,
     }
 

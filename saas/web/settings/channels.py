@@ -8,25 +8,29 @@ from flask_babel import gettext
 
 from saas.channels import queries, rules, service
 from saas.channels.models import ChannelConfiguration
-from saas.channels.schemas import ChannelArguments, ChannelChanges
-from saas.channels.types import ChannelDraft, Purpose, Security
+from saas.channels.schemas import ChannelArguments, ChannelChanges, DkimArguments, dkim_view
+from saas.channels.types import ChannelDraft, DkimAlgorithm, Purpose, Security
 from saas.http.fields import path_id
 from saas.http.limits import limiter
 from saas.http.shell import endpoint
 from saas.http.shell import shell as running
 from saas.http.types import Context, Scope
-from saas.kernel.errors import DomainError, Invalid
+from saas.kernel.errors import DomainError, Invalid, Stale
 from saas.kernel.ids import show
 from saas.permissions.types import Action
-from saas.web import forms, pager
+from saas.sending.queries import health
+from saas.sending.rules.pressure import Health
+from saas.sending.service.pressure import try_now
+from saas.web import forms, pager, words
 from saas.web.denied import unless_may
 from saas.web.refusals import beside, load
 from saas.web.shell import go, page
 
 _TEXTS: Final = ("name", "from_name", "from_address", "host", "security")
-_OPTIONAL: Final = ("reply_to", "return_path", "username")
-_NUMBERS: Final = ("port", "rate_per_minute")
+_OPTIONAL: Final = ("reply_to", "return_path", "username", "source_address", "ehlo_name")
+_NUMBERS: Final = ("port", "rate_per_minute", "connections")
 _FIELDS: Final = (*_TEXTS, *_OPTIONAL, *_NUMBERS)
+_NEW: Final = {"purpose": Purpose.MARKETING.value, "security": "starttls", "port": "587", "connections": "4"}
 
 
 @endpoint(Scope.TENANT, Action.CHANNEL_READ)
@@ -51,7 +55,7 @@ def index(context: Context) -> Response:
 @endpoint(Scope.TENANT, Action.CHANNEL_WRITE)
 def new(context: Context) -> Response:
     """Show the form for a new configuration."""
-    return _form(context, None, {"purpose": Purpose.MARKETING.value, "security": "starttls", "port": "587"}, {})
+    return _form(context, None, _NEW, {})
 
 
 @endpoint(Scope.TENANT, Action.CHANNEL_WRITE)
@@ -68,6 +72,7 @@ def create(context: Context) -> Response:
                 draft=ChannelDraft(**loaded.body),
                 vault=context.vault,
                 allow=context.settings.egress_allow,
+                sources=context.settings.source_addresses,
                 now=context.now,
             )
         except DomainError as error:
@@ -104,6 +109,7 @@ def change(context: Context, channel_id: str) -> Response:
                 values=loaded.body,
                 vault=context.vault,
                 allow=context.settings.egress_allow,
+                sources=context.settings.source_addresses,
                 now=context.now,
             )
         except DomainError as error:
@@ -146,6 +152,60 @@ def test(context: Context, channel_id: str) -> Response:
 
 
 @endpoint(Scope.TENANT, Action.CHANNEL_WRITE)
+def make_dkim(context: Context, channel_id: str) -> Response:
+    """Make a key that signs this configuration's mails."""
+    values = forms.typed("domain", "selector", "algorithm")
+    loaded = load(DkimArguments(), values)
+    errors = loaded.errors
+    if not errors:
+        try:
+            service.make_dkim(
+                context.session,
+                actor=context.actor,
+                channel_id=_id(channel_id),
+                vault=context.vault,
+                now=context.now,
+                **loaded.body,
+            )
+        except DomainError as error:
+            context.session.rollback()
+            errors = beside(error)
+        else:
+            text = gettext("The key is made. Publish its record in your DNS; campaigns need a new signature.")
+            return go("web_settings.channel", channel_id=channel_id, text=text)
+    row = queries.channel(context.session, _id(channel_id))
+    return _form(context, row, {**_values(row), **values}, errors)
+
+
+@endpoint(Scope.TENANT, Action.CHANNEL_WRITE)
+def remove_dkim(context: Context, channel_id: str) -> Response:
+    """Sign no mails any longer."""
+    try:
+        service.remove_dkim(
+            context.session,
+            actor=context.actor,
+            channel_id=_id(channel_id),
+            expected=forms.version(),
+            now=context.now,
+        )
+    except Stale as error:
+        context.session.rollback()
+        return go("web_settings.channel", channel_id=channel_id, text=error.detail, kind="error")
+    text = gettext("The key is forgotten; mails are no longer signed. You can take its record out of your DNS.")
+    return go("web_settings.channel", channel_id=channel_id, text=text)
+
+
+@endpoint(Scope.TENANT, Action.CHANNEL_WRITE)
+def try_channel(context: Context, channel_id: str) -> Response:
+    """Try one waiting message at once."""
+    tried = try_now(context.session, actor=context.actor, channel_id=_id(channel_id), now=context.now)
+    text = (
+        gettext("One message is being tried now.") if tried else gettext("It is not waiting; there is nothing to try.")
+    )
+    return go("web_settings.channel", channel_id=channel_id, text=text, kind="success" if tried else "info")
+
+
+@endpoint(Scope.TENANT, Action.CHANNEL_WRITE)
 def archive(context: Context, channel_id: str) -> Response:
     """Take a configuration out of use."""
     row = queries.channel(context.session, _id(channel_id))
@@ -169,9 +229,7 @@ def _body(values: dict[str, str]) -> dict[str, Any]:
     """Return what was typed as the API's body: numbers as numbers, nothing as null, an empty password left out."""
     body: dict[str, Any] = {name: values[name].strip() for name in _TEXTS}
     body |= {name: values[name].strip() or None for name in _OPTIONAL}
-    for name in _NUMBERS:
-        text = values[name].strip().replace(" ", "")
-        body[name] = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else text or None
+    body |= {name: forms.whole(values[name]) for name in _NUMBERS}
     password = request.form.get("password", "")
     return body | ({"password": password} if password else {})
 
@@ -197,11 +255,30 @@ def _form(
             Security.STARTTLS.value: "STARTTLS",
             Security.TLS.value: "TLS",
         },
+        source_options=_sources(context, values),
+        greeting=rules.ehlo_name(context.settings.public_url),
+        dkim=dkim_view(row) if row else None,
+        health=_health(context, row) if row else None,
+        health_word=words.health_word,
+        algorithms={
+            DkimAlgorithm.RSA_2048.value: gettext("RSA, 2048 bits (understood everywhere)"),
+            DkimAlgorithm.ED25519.value: gettext("Ed25519 (short; not every receiver knows it)"),
+        },
         may_write=context.actor.may(Action.CHANNEL_WRITE),
         may_test=context.actor.may_somewhere(Action.CHANNEL_TEST),
         email=context.actor.email,
         denied=unless_may(context.actor, Action.CHANNEL_WRITE),
     )
+
+
+def _sources(context: Context, values: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the addresses from which this installation can connect, and the one that stands there already."""
+    known = (*context.settings.source_addresses, str(values.get("source_address") or ""))
+    return [(address, address) for address in dict.fromkeys(known) if address]
+
+
+def _health(context: Context, row: ChannelConfiguration) -> Health:
+    return health(context.session, [row.channel_id], now=context.now)[row.channel_id]
 
 
 def _purposes() -> dict[str, str]:

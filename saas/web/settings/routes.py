@@ -15,6 +15,9 @@ blp.add_url_rule("/channels/new", "create_channel", channels.create, methods=["P
 blp.add_url_rule("/channels/<channel_id>", "channel", channels.detail)
 blp.add_url_rule("/channels/<channel_id>", "change_channel", channels.change, methods=["POST"])
 blp.add_url_rule("/channels/<channel_id>/test", "test_channel", channels.test, methods=["POST"])
+blp.add_url_rule("/channels/<channel_id>/dkim", "make_dkim", channels.make_dkim, methods=["POST"])
+blp.add_url_rule("/channels/<channel_id>/dkim/remove", "remove_dkim", channels.remove_dkim, methods=["POST"])
+blp.add_url_rule("/channels/<channel_id>/try-now", "try_channel", channels.try_channel, methods=["POST"])
 blp.add_url_rule("/channels/<channel_id>/archive", "archive_channel", channels.archive, methods=["POST"])
 
 blp.add_url_rule("/members", "members", members.index)

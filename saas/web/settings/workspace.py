@@ -1,6 +1,7 @@
-"""The workspace's own page: its name and its time zone."""
+"""The workspace's own page: its name, its time zone, its limits."""
 
-from typing import Any
+from datetime import UTC
+from typing import Any, Final
 from zoneinfo import available_timezones
 
 from flask import Response, request
@@ -11,6 +12,8 @@ from saas.http.types import Context, Scope
 from saas.kernel.errors import DomainError
 from saas.kernel.ids import show
 from saas.permissions.types import Action
+from saas.platform.db import bound_tenant
+from saas.sending.models import QuotaUse
 from saas.tenants import queries
 from saas.tenants.schemas import WorkspaceChanges
 from saas.tenants.service import workspaces
@@ -19,19 +22,23 @@ from saas.web.denied import unless_may
 from saas.web.refusals import beside, load
 from saas.web.shell import go, page
 
+_TEXTS: Final = ("name", "time_zone")
+_LIMITS: Final = ("rate_per_minute", "messages_per_month", "cap_messages", "cap_days")
+
 
 @endpoint(Scope.TENANT, Action.WORKSPACE_READ)
 def detail(context: Context) -> Response:
     """Show the workspace; in its form to who may change it."""
     row = queries.workspace(context.session)
-    return _detail(context, {"name": row.name, "time_zone": row.time_zone, "version": row.version}, {})
+    return _detail(context, {name: getattr(row, name) for name in (*_TEXTS, *_LIMITS, "version")}, {})
 
 
 @endpoint(Scope.TENANT, Action.WORKSPACE_WRITE)
 def change(context: Context) -> Response:
-    """Change name or time zone."""
-    values = forms.typed("name", "time_zone")
-    loaded = load(WorkspaceChanges(), values)
+    """Change name, time zone or limits. An empty limit is none."""
+    values = forms.typed(*_TEXTS, *_LIMITS)
+    limits = {name: forms.whole(values[name]) for name in _LIMITS}
+    loaded = load(WorkspaceChanges(), {**values, **limits})
     errors = loaded.errors
     if not errors:
         try:
@@ -56,7 +63,15 @@ def _detail(context: Context, values: dict[str, Any], errors: dict[str, str]) ->
         shown_id=show("wsp", row.tenant_id),
         values=values,
         errors=errors,
+        used=_used(context),
         zones=sorted(name for name in available_timezones() if "/" in name or name == "UTC"),
         may_write=context.actor.may(Action.WORKSPACE_WRITE),
         denied=unless_may(context.actor, Action.WORKSPACE_WRITE),
     )
+
+
+def _used(context: Context) -> int:
+    """Return how many messages of this month's quota are used; months begin in UTC."""
+    month = context.now.astimezone(UTC).date().replace(day=1)
+    row = context.session.get(QuotaUse, (bound_tenant(context.session), month))
+    return row.used if row is not None else 0

@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from saas.channels import queries, rules, service
-from saas.channels.types import ChannelDraft, Outcome, OutcomeKind, Outgoing, Purpose, Security
+from saas.channels.types import ChannelDraft, DkimAlgorithm, Outcome, OutcomeKind, Outgoing, Purpose, Security
 from saas.kernel.clock import SystemClock
 from saas.kernel.errors import NotFound
 from saas.permissions.types import Role
@@ -48,16 +48,24 @@ def test_the_fingerprint_is_the_same_in_the_database(world, engine, name):
             session, world.a, name="full", from_name=name, reply_to="help@bücher.example",
             return_path="bounces@northwind.example", purpose=Purpose.TRANSACTIONAL,
         )  # fmt: skip
+        signing = make(session, world.a, name="signing", from_name=name)
+        service.make_dkim(
+            session, actor=world.a.actor(Role.ADMIN), channel_id=signing.channel_id, domain="northwind.example",
+            selector="csn1", algorithm=DkimAlgorithm.ED25519, vault=VAULT, now=SystemClock().now(),
+        )  # fmt: skip
         text = sa.text(
             f"SELECT {queries.FINGERPRINT_SQL}, {queries.FINGERPRINT_SQL} = CAST(:kept AS jsonb)"
             " FROM channel_configuration ch WHERE ch.tenant_id = :tenant AND ch.channel_id = :id"
         ).bindparams(sa.bindparam("kept", type_=sa.dialects.postgresql.JSONB))
-        for row in (plain, full):
+        for row in (plain, full, signing):
             ours = rules.fingerprint_of(row)
             found = session.execute(text, {"kept": ours, "tenant": world.a.tenant_id, "id": row.channel_id}).one()
             assert found == (ours, True)
         assert rules.fingerprint_of(plain)["reply_to"] is None
         assert rules.fingerprint_of(full)["from_name"] == name
+        assert rules.fingerprint_of(signing).keys() - rules.fingerprint_of(plain).keys() == {
+            "dkim_domain", "dkim_selector",
+        }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -66,7 +74,8 @@ def test_the_fingerprint_is_the_same_in_the_database(world, engine, name):
         ("from_name", "Other", True), ("from_address", "x@northwind.example", True), ("reply_to", "x@n.example", True),
         ("return_path", "x@n.example", True), ("host", "smtp.other.example", True), ("purpose", "transactional", True),
         ("port", 465, False), ("security", "tls", False), ("username", "u", False), ("rate_per_minute", 5, False),
-        ("name", "Other", False), ("password_sealed", b"x", False),
+        ("name", "Other", False), ("password_sealed", b"x", False), ("connections", 9, False),
+        ("source_address", "192.0.2.1", False), ("ehlo_name", "x.example", False), ("dkim_record", "x", False),
     ],
 )  # fmt: skip
 def test_what_an_approver_signs(world, engine, field, value, part):
@@ -82,6 +91,32 @@ def test_what_an_approver_signs(world, engine, field, value, part):
         )
         assert same is not part
         assert (rules.fingerprint_of(row) == before) is not part
+
+
+def test_what_signs_the_mails_is_signed_by_approvers(world, engine):
+    with bound(engine, world.a) as session:
+        row = make(session, world.a)
+        found = [rules.fingerprint_of(row)]
+        for domain, selector in (("northwind.example", "a"), ("northwind.example", "b")):
+            service.make_dkim(
+                session, actor=world.a.actor(Role.ADMIN), channel_id=row.channel_id, domain=domain, selector=selector,
+                algorithm=DkimAlgorithm.ED25519, vault=VAULT, now=SystemClock().now(),
+            )  # fmt: skip
+            assert rules.fingerprint_of(row) not in found
+            found.append(rules.fingerprint_of(row))
+
+
+def test_the_adapter_greets_with_the_configurations_own_name(world, engine):
+    with SmtpSink() as sink, bound(engine, world.a) as session:
+        row = make(
+            session, world.a, host=sink.host, port=sink.port, security=Security.NONE, allow=(sink.address,),
+            ehlo_name="mail.northwind.example",
+        )  # fmt: skip
+        adapter = service.open_adapter(session, channel=row, vault=VAULT, allow=(sink.address,), ehlo_name="x.example")
+        message = Outgoing(0, row.from_address, "bob@example.net", b"Subject: a\r\n\r\nb\r\n")
+        adapter.deliver(iter([message]), watch=Watch())
+        adapter.close()
+        assert "EHLO mail.northwind.example" in sink.commands
 
 
 class Watch:

@@ -114,14 +114,14 @@ class Runs:
         wait_until(lambda: self.numbers(place, campaign_id).open == 0, what="nobody is open", limit_s=limit_s)
         return self.numbers(place, campaign_id)
 
-    def bury(self, owners):
-        """Thirty seconds pass for these senders, and what they held is settled."""
+    def bury(self, owners, *, home):
+        """Thirty seconds pass for these senders, and what they held is settled by a machine without their journals."""
         with self._owner.begin() as connection:
             connection.execute(
                 sa.text("UPDATE sender SET beat_at = now() - interval '31 s' WHERE owner = ANY(:owners)"),
                 {"owners": owners},
             )
-        return recover_dead_senders(self.world.engine, SystemClock().now())
+        return recover_dead_senders(self.world.engine, SystemClock().now(), home=home)
 
 
 @pytest.fixture

@@ -129,6 +129,7 @@ class Fleet:
         self.environ = {
             "PATH": os.environ["PATH"], "DATABASE_URL": settings.database_url, "REDIS_URL": valkey.url,
             "SECRET_KEY": KEY, "MASTER_KEY": KEY, "EGRESS_ALLOW": sink.address, "PYTHONUNBUFFERED": "1",
+            "CSN_HOME": str(valkey.home / "host"), "SEAL_FILE": str(settings.seal_path),
         }  # fmt: skip
         self._programs: list[Program] = []
 
@@ -140,9 +141,9 @@ class Fleet:
 
     def senders(self, *, processes: int = 1, queue: Queue = Queue.BULK) -> Program:
         """Start a pool of senders and wait until all of them stand in the register and listen."""
-        before = len(self.owners())
+        before = set(self.owners())
         program = self.start("--queue", queue.value, "--processes", str(processes))
-        wait_until(lambda: len(self.owners()) >= before + processes, what="senders are in the register")
+        wait_until(lambda: len(set(self.owners()) - before) >= processes, what="senders are in the register")
         return program
 
     def dispatcher(self) -> Program:

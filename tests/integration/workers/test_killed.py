@@ -13,6 +13,7 @@ from tests.integration.workers.rig import message_ids, wait_until
 from tests.worlds import bound
 
 pytestmark = [pytest.mark.integration, pytest.mark.e2e]
+CONNECTIONS = 4  # so many messages are in flight at most
 
 
 def on_its_way(sink, count=5):
@@ -20,31 +21,30 @@ def on_its_way(sink, count=5):
 
 
 def kill_sender(fleet, senders):
-    """SIGKILL the one sender of a pool, and wait for its successor. Returns the dead one's owner ids."""
-    owners = fleet.owners()
+    """SIGKILL the one sender of a pool, and wait until it has a successor and what it held is settled."""
+    dead = set(fleet.owners())
     (victim,) = senders.workers()
     os.kill(victim, signal.SIGKILL)
-    wait_until(lambda: len(fleet.owners()) > len(owners), what="the pool starts another")
-    return owners
+    wait_until(lambda: set(fleet.owners()) - dead, what="the pool starts another")
+    wait_until(lambda: not dead & set(fleet.owners()), what="the dead one is buried")
 
 
 def test_killed_in_the_middle_of_marketing(world, runs, fleet, sink):
-    """What it held is uncertain and never sent again; the other tenant and the rest go on."""
+    """What was in flight is uncertain and never sent again; the rest and the other tenant go on."""
     sink.delay_s = 0.02
     a_id, a_people = runs.begin(world.a, 60, tag="a")
     senders = fleet.senders()
     fleet.dispatcher()
     on_its_way(sink)
-    dead = kill_sender(fleet, senders)
+    kill_sender(fleet, senders)
     b_id, b_people = runs.begin(world.b, 20, tag="b")
     assert runs.finish(world.b, b_id).accepted == 20
-    assert runs.numbers(world.a, a_id).open > 0
-    assert runs.bury(dead) == 1
     found = runs.finish(world.a, a_id)
     copies = sink.copies()
     reached = len([a for a in a_people if a in copies])
     assert found.accepted <= reached <= found.accepted + found.uncertain
-    assert found.uncertain > 0
+    assert found.accepted + found.uncertain == 60
+    assert found.uncertain <= CONNECTIONS
     assert max(copies.values()) == 1
     assert all(copies[b] == 1 for b in b_people)
     wait_until(lambda: runs.state(world.a, a_id) == "completed", what="the campaign is over")
@@ -57,33 +57,37 @@ def test_killed_in_the_middle_of_transactional(world, runs, fleet, sink):
     senders = fleet.senders(queue=Queue.TRANSACTIONAL)
     fleet.dispatcher()
     on_its_way(sink)
-    dead = kill_sender(fleet, senders)
+    kill_sender(fleet, senders)
     sink.delay_s = 0
-    assert runs.bury(dead) == 1
     found = runs.finish(world.a, campaign_id)
     assert (found.planned, found.accepted) == (30, 30)
     copies = sink.copies()
     assert set(copies) == set(addresses)
-    assert set(copies.values()) == {1, 2}
+    assert set(copies.values()) <= {1, 2}
+    assert list(copies.values()).count(2) <= CONNECTIONS
     assert all(len(message_ids(sink, address)) == 1 for address in addresses)
 
 
 @pytest.mark.parametrize("word", ["stop", pytest.param("pause", marks=pytest.mark.deep)])
-def test_stopped_or_paused_while_a_dead_sender_held_a_chunk(world, runs, fleet, sink, word):
+def test_stopped_or_paused_while_a_dead_sender_held_a_chunk(world, runs, fleet, sink, tmp_path, word):
     """The run's row stays on the agenda for as long as a chunk is claimed: by it recovery finds the run."""
     sink.delay_s = 0.02
     campaign_id, _ = runs.begin(world.a, 60)
     senders = fleet.senders()
-    fleet.dispatcher()
+    fleet.valkey.ring(Queue.BULK)
     on_its_way(sink)
-    dead = kill_sender(fleet, senders)
+    dead = fleet.owners()
     manager = world.client(world.a, Role.MANAGER)
+    for pid in senders.workers():
+        os.kill(pid, signal.SIGSTOP)
     assert manager.post(f"/campaigns/{campaign_id}/{word}").status_code in {200, 202}
-    with world.engine.connect() as connection:
-        visited = sa.text("SELECT count(*) FROM agenda WHERE kind = 'run.send' AND due_at <= now() - interval '1.5 s'")
-        wait_until(lambda: not connection.scalar(visited), what="the successor looked at the run")
-    assert runs.bury(dead) == 1
-    found = runs.finish(world.a, campaign_id)
+    senders.kill()
+    elsewhere = tmp_path / "elsewhere"
+    wait_until(lambda: runs.bury(dead, home=elsewhere) == 1, what="its sessions end and it is buried")
+    fleet.dispatcher()
+    fleet.senders()
+    wait_until(lambda: word == "stop" or runs.numbers(world.a, campaign_id).open == 0, what="the chunk is settled")
+    found = runs.numbers(world.a, campaign_id)
     assert found.uncertain == 60
     if word == "stop":
         fleet.start("--queue", "maintenance")
@@ -96,15 +100,14 @@ def test_the_pool_is_killed_and_takes_its_workers_with_it(world, runs, fleet, si
     senders = fleet.senders(processes=2)
     fleet.dispatcher()
     on_its_way(sink)
-    workers, dead = senders.workers(), fleet.owners()
+    workers = senders.workers()
     assert len(workers) == 2
     senders.kill()
     wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers), what="its workers end", limit_s=10)  # noqa: PTH110  a process, no file
-    sent = len(sink.messages)
     fleet.senders()
-    assert runs.bury(dead) == 2
     found = runs.finish(world.a, campaign_id)
-    assert found.accepted <= sent <= found.accepted + found.uncertain
+    assert found.accepted <= len(sink.messages) <= found.accepted + found.uncertain == 60
+    assert found.uncertain <= 2 * CONNECTIONS
     assert max(sink.copies().values()) == 1
 
 

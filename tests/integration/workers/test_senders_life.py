@@ -171,14 +171,15 @@ def test_a_stop_waits_for_a_claim_that_is_not_committed_yet(world, room, sink, r
     with bound(room.engine, world.a) as session:
         run_id = session.scalar(sa.text("SELECT run_id FROM run"))
         picked = Picked(session, world.a.tenant_id, SEND_BULK.name, str(run_id), room.clock.now())
-        assert room.sender.visit(picked).units == 12
+        piece = room.sender.visit(picked)
+        assert piece.units == 12
         stop.start()
         stop.join(0.7)
         assert answers == []
         session.commit()
         stop.join(10)
     assert answers == [202]
-    room.sender.give_back()
+    piece.then()
     room.run(Queue.BULK)
     room.later(2).run()
     found = runs.numbers(world.a, campaign_id)
@@ -191,14 +192,14 @@ def test_a_chunk_that_another_one_claimed_meanwhile_is_not_ours(world, app, app_
     sink.script[addresses[-1]] = "550 5.1.1 no such user"
     with bound(room.engine, world.a) as session:
         run_id = session.scalar(sa.text("SELECT run_id FROM run"))
-        room.sender.visit(Picked(session, world.a.tenant_id, SEND_BULK.name, str(run_id), room.clock.now()))
+        piece = room.sender.visit(Picked(session, world.a.tenant_id, SEND_BULK.name, str(run_id), room.clock.now()))
         session.rollback()
     with engine_room(app, app_settings, egress=(sink.address,)) as other:
         keep = sink.keep
 
         def first_gives_back(mail_from, rcpt, data, *, answered):
             keep(mail_from, rcpt, data, answered=answered)
-            room.sender.give_back()
+            piece.in_doubt()
 
         sink.keep = first_gives_back
         other.at(at).run(Queue.BULK)

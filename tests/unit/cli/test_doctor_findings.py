@@ -1,23 +1,30 @@
 """Where the doctor draws its lines."""
 
-from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 from redis import Redis
 
-from saas.cli.doctor import Level, egress_finding, redis_finding, room_finding, setting_findings, skew_finding
+from saas.cli.doctor import (
+    Level,
+    egress_finding,
+    redis_finding,
+    room_finding,
+    seal_finding,
+    setting_findings,
+    skew_finding,
+)
+from saas.platform.seal.types import Identity, Mark, SealState
 from saas.platform.settings import Settings
 from tests.conftest import KEY
-
-NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(("seconds", "level"), [(0, "ok"), (5, "ok"), (5.1, "bad"), (-5.1, "bad"), (3600, "bad")])
 def test_clocks(seconds, level):
-    assert skew_finding(NOON, NOON + timedelta(seconds=seconds)).level == level
+    assert skew_finding(seconds).level == level
 
 
-@pytest.mark.parametrize(("room", "pool", "level"), [(40, 8, "ok"), (39, 8, "bad"), (97, 8, "ok")])
+@pytest.mark.parametrize(("room", "pool", "level"), [(42, 8, "ok"), (41, 8, "bad"), (97, 8, "ok")])
 def test_room_for_connections(room, pool, level):
     assert room_finding(room, pool).level == level
 
@@ -34,6 +41,24 @@ def test_room_for_connections(room, pool, level):
 )
 def test_egress(allowed, level):
     assert egress_finding(allowed).level == level
+
+
+HERE = Identity("7/1/2", 1)
+MARK = Mark(UUID(int=1), HERE, 4)
+
+
+@pytest.mark.parametrize(
+    ("state", "file", "level"),
+    [
+        (None, None, "ok"),
+        (SealState(sealed=False, reason=None, epoch=4, identity=HERE), MARK, "ok"),
+        (SealState(sealed=False, reason=None, epoch=4, identity=HERE), None, "warn"),
+        (SealState(sealed=False, reason=None, epoch=4, identity=Identity("8/1/2", 1)), MARK, "bad"),
+        (SealState(sealed=True, reason="it is a copy", epoch=4, identity=HERE), MARK, "bad"),
+    ],
+)
+def test_seals(state, file, level):
+    assert seal_finding(state, here=HERE, file=file).level == level
 
 
 def test_redis_away():

@@ -118,6 +118,14 @@ def test_a_short_master_key_is_refused():
         tokens.subkey(b"short", tenant_id=TENANT, purpose=Purpose.CLICK)
 
 
+@given(messages)
+def test_a_maker_makes_the_same_tokens(message):
+    tenant_id, entry_id, step_no, purpose = message
+    key, text = made(tenant_id=tenant_id, entry_id=entry_id, step_no=step_no, purpose=purpose)
+    maker = tokens.Maker(key, purpose=purpose, tenant_id=tenant_id, step_no=step_no)
+    assert [maker.make(entry_id), maker.make(entry_id)] == [text, text]
+
+
 def test_the_format_is_frozen():
     """Mail stays in inboxes for years: a change of the format needs a new version."""
     assert made()[1] == "AQGY9aJ7HHAAgAAAAAAAAAEAAAAAAAAABwADhFPHhneXINjWZwF0oYLR9w"

@@ -16,8 +16,10 @@ RATES = st.one_of(st.none(), st.integers(1, 1_000_000))
 KIND, SCOPE = OutcomeKind, OutcomeScope
 
 
-def end(outcome, *, marketing=True, attempt=1, chance=0.5):
-    return ending_of(7, outcome, attempt=attempt, marketing=marketing, chance=lambda: chance)
+def end(outcome, *, marketing=True, attempt=1, chance=0.5, channel_down=True):
+    return ending_of(
+        7, outcome, attempt=attempt, marketing=marketing, channel_down=channel_down, chance=lambda: chance
+    )
 
 
 @pytest.mark.parametrize(("kind", "scope", "marketing", "exc", "reason", "counts"), [

@@ -1,254 +1,214 @@
-"""Hands messages to a relay over one kept connection, one recipient per transaction (reliability.md 1)."""
+"""Hands messages to a relay over a few kept connections (ledger.md, channel adapters; performance.md 11.3)."""
 
-import re
-from collections.abc import Iterator
-from itertools import chain
+import math
+import select
+from collections.abc import Callable, Iterator
 from typing import Final
 
-from saas.channels.adapters.smtp.wire import Lost, Reply, Wire
-from saas.channels.rules import classify, clean, wire_address
-from saas.channels.types import (
-    About,
-    Outcome,
-    OutcomeKind,
-    OutcomeScope,
-    Outgoing,
-    Security,
-    SmtpSettings,
-    Stage,
-    Timeouts,
-    Watch,
-)
+from saas.channels.adapters.smtp.lane import Lane, Leaving, not_sent
+from saas.channels.adapters.smtp.letter import Letter
+from saas.channels.adapters.smtp.peer import Peer
+from saas.channels.adapters.smtp.round import Round
+from saas.channels.adapters.smtp.wire import Lost, Odd
+from saas.channels.rules import clean
+from saas.channels.types import Outcome, OutcomeKind, Outgoing, SmtpSettings, Stage, Timeouts, Watch
+from saas.kernel.clock import monotonic
 from saas.kernel.errors import DomainError
-from saas.platform import egress
 
 _MOST_LOSSES: Final = 3
 _GOODBYE_S: Final = 2.0
-_LINE_END: Final = re.compile(rb"\r\n|\r|\n")
-
-
-class _Down(Exception):
-    """There is no connection to be had; nobody's message can leave now."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.outcome = _not_sent(text)
 
 
 class SmtpAdapter:
     """An adapter (channels/types.py) for one channel configuration. Connects at the first message.
 
-    `stage` says how far the latest message came.
+    A plain loop in the caller's thread: nothing waits but `poll`. Further connections are opened, one at a time, while
+    those that stand are busy and messages remain. `down` says, after `deliver`, why no connection could be made.
     """
 
     def __init__(
         self, settings: SmtpSettings, *, allow: tuple[str, ...], ehlo_name: str, timeouts: Timeouts | None = None
     ) -> None:
-        self._settings = settings
-        self._allow = allow
-        self._ehlo_name = ehlo_name
-        self._timeouts = timeouts or Timeouts()
-        self._wire: Wire | None = None
-        self._losses = 0
-        self.stage = Stage.CONNECT
+        self.down: Outcome | None = None
+        self._peer = Peer(settings, allow=allow, ehlo_name=ehlo_name, timeouts=timeouts or Timeouts())
+        self._lanes: dict[int, Lane] = {}
+        self._masks: dict[int, int] = {}
+        self._poll = select.poll()
+        self._look_at = math.inf
+        self._round: Round
+
+    @property
+    def stage(self) -> Stage:
+        """How far the latest message came."""
+        return self._peer.stage
 
     def deliver(self, messages: Iterator[Outgoing], *, watch: Watch) -> None:
-        """Hand messages over one after the other; ends early, leaving the rest untouched, when told not to go on.
+        """Hand messages over; ends early, leaving the rest untouched, when told not to go on.
 
-        When no connection can be made, this message and all after it are settled as deferred by the channel.
+        When no connection can be made, the messages that were made already are settled as deferred by the channel.
+        What `messages` raises comes out when the answers that are due have been settled.
         """
+        self.down = None
+        self._round = Round(messages, watch=watch)
+        for lane in self._lanes.values():
+            lane.desk = self._round
         try:
-            for message in messages:
-                if not watch.may_go_on(message.index):
-                    return
-                try:
-                    outcome = self._hand_over(message, watch)
-                except _Down as down:
-                    for waiting in chain((message,), messages):
-                        watch.settled(waiting.index, down.outcome)
-                    return
-                watch.settled(message.index, outcome)
+            self._work()
         except BaseException:
-            self._drop()  # nobody knows what the connection is in the middle of
+            self._drop_all()  # nobody knows what the connections are in the middle of
             raise
+        if self._round.error is not None:
+            raise self._round.error
 
     def close(self) -> None:
         """Leave the relay politely; errors do not matter any more."""
-        if self._wire is not None:
-            try:
-                self._wire.command("QUIT", timeout_s=_GOODBYE_S)
-            except Lost:
-                pass
-            finally:
-                self._drop()
+        until = monotonic() + _GOODBYE_S
+        for fd, lane in list(self._lanes.items()):
+            self._forget(fd)
+            lane.quit(limit_s=max(0.01, until - monotonic()))
 
-    def _hand_over(self, message: Outgoing, watch: Watch) -> Outcome:
-        refused = self._enter(message)
-        return refused or self._transfer(message, watch)
+    def _work(self) -> None:
+        while True:
+            self._employ()
+            if self._is_done():
+                return
+            ready = self._poll.poll(self._patience_ms())
+            for fd, _ in ready:
+                if fd in self._lanes:
+                    self._go(fd, self._lanes[fd].step)
+            if monotonic() >= self._look_at:
+                self._expire()
 
-    def _enter(self, message: Outgoing) -> Outcome | None:
-        """Do all that comes before the content. Returns an outcome if it ends there. Raises _Down."""
-        kept = self._wire is not None
-        try:
-            return self._envelope(message)
-        except Lost as lost:
-            self._drop()
-            if not kept:
-                return self._lost(lost)
-        # A relay may have ended a kept connection for idleness; nothing was offered yet, so a new one is tried.
-        try:
-            return self._envelope(message)
-        except Lost as lost:
-            self._drop()
-            return self._lost(lost)
-
-    def _lost(self, lost: Lost) -> Outcome:
-        self._losses += 1
-        if self._losses >= _MOST_LOSSES:
-            self._losses = 0
-            raise _Down(lost.text)
-        return _not_sent(lost.text)
-
-    def _envelope(self, message: Outgoing) -> Outcome | None:
-        """Open a transaction up to the point where the relay wants the content. The seam for pipelining."""
-        sender, recipient = wire_address(message.sender), wire_address(message.recipient)
-        if recipient is None:
-            return Outcome(OutcomeKind.REFUSED, OutcomeScope.RECIPIENT, "This is not a mail address.")
-        if sender is None:
-            return Outcome(OutcomeKind.REFUSED, OutcomeScope.CHANNEL, "The sender is not a mail address.")
-        wire = self._wire or self._open()
-        self.stage = Stage.ENVELOPE
-        refused = _unsupported(message, sender, recipient, wire)
-        if refused is not None:
-            return refused
-        options = _options(message, sender, recipient, wire)
-        steps = (
-            (About.SENDER, f"MAIL FROM:<{sender}>{options}"),
-            (About.RECIPIENT, f"RCPT TO:<{recipient}>"),
-            (About.CONTENT, "DATA"),
-        )
-        for about, line in steps:
-            answer = wire.command(line, timeout_s=self._timeouts.reply_s)
-            if answer.code == 421:
-                raise Lost(f"{answer.code} {answer.text}")
-            if not (answer.code == 354 if about is About.CONTENT else answer.is_good):
-                self._reset()
-                return _before_content(answer, about)
-        self._losses = 0
+    def _employ(self) -> None:
+        """Give letters to connections that have none; open one more when all are busy."""
+        if self._round.is_over:
+            return self._drop_unoffered()
+        for fd, lane in list(self._lanes.items()):
+            if lane.is_idle and self._round.has_more:
+                self._go(fd, lane.step)
+        if len(self._lanes) < self._peer.room and self._all_busy() and self._round.has_more:
+            self._open()
         return None
 
-    def _transfer(self, message: Outgoing, watch: Watch) -> Outcome:
-        """Send the content. From the final dot on, only an answer tells what became of the message."""
-        wire, body = self._wire, _stuffed(message.message)
-        assert wire is not None  # noqa: S101  _envelope has just used it
-        self.stage = Stage.CONTENT
-        watch.offered(message.index)
+    def _all_busy(self) -> bool:
+        return all(lane.is_ready and not lane.is_idle for lane in self._lanes.values())
+
+    def _is_done(self) -> bool:
+        if any(lane.letter or lane.offered for lane in self._lanes.values()):
+            return False
+        return not self._round.has_more
+
+    def _open(self) -> None:
+        lane = Lane(self._peer, self._round)
         try:
-            wire.send(body, timeout_s=self._timeouts.reply_s)
+            if not self._lanes:
+                self._peer.look_up(limit_s=lane.limit.left(self._peer.timeouts.connect_s))
+            mask = lane.step()
+        except DomainError as error:
+            self._not_opened(Lost(error.detail))
         except Lost as lost:
-            self._drop()
-            return _not_sent(lost.text)
+            self._lost(lane, lost)
+        else:
+            self._watch_over(lane, mask)
+
+    def _go(self, fd: int, step: Callable[[], int]) -> None:
+        """Let a connection go on until it has to wait again."""
+        lane = self._lanes[fd]
         try:
-            wire.send(b".\r\n", timeout_s=self._timeouts.reply_s)
-            answer = wire.reply(timeout_s=self._timeouts.answer_s)
+            mask = step()
         except Lost as lost:
-            self._drop()
-            return Outcome(OutcomeKind.UNKNOWN, text=clean(lost.text))
-        outcome = classify(answer.code, answer.text, about=About.CONTENT)
-        if answer.code == 421 or outcome.kind is OutcomeKind.UNKNOWN:
-            self._drop()
-        return outcome
+            self._forget(fd)
+            self._lost(lane, lost)
+            return
+        if lane.fd != fd:
+            self._forget(fd)
+        if self._masks.get(lane.fd) != mask:
+            self._watch_over(lane, mask)
+        self._look_at = min(self._look_at, lane.limit.at)
 
-    def _open(self) -> Wire:
-        """Connect, protect the connection, sign in. Raises _Down: whatever fails here is about the channel."""
-        try:
-            self._connect()
-        except (DomainError, Lost) as error:
-            self._drop()
-            raise _Down(error.text if isinstance(error, Lost) else error.detail) from None
-        assert self._wire is not None  # noqa: S101  _connect sets it or raises
-        return self._wire
+    def _watch_over(self, lane: Lane, mask: int) -> None:
+        self._lanes[lane.fd] = lane
+        self._masks[lane.fd] = mask
+        self._poll.register(lane.fd, mask)
+        self._look_at = min(self._look_at, lane.limit.at)
 
-    def _connect(self) -> None:
-        settings, reply_s = self._settings, self._timeouts.reply_s
-        self.stage = Stage.CONNECT
-        connect_s = self._timeouts.connect_s
-        sock = egress.connect(settings.host, settings.port, allow=self._allow, timeout_s=connect_s)
-        if settings.security is Security.TLS:
-            self.stage = Stage.PROTECT
-            sock = egress.start_tls(sock, server_name=settings.host)
-            self.stage = Stage.CONNECT
-        wire = self._wire = Wire(sock, total_s=self._timeouts.total_s)
-        greeting = wire.reply(timeout_s=reply_s)
-        if not greeting.is_good:
-            raise Lost(f"{greeting.code} {greeting.text}")
-        wire.hello(self._ehlo_name, timeout_s=reply_s)
-        if settings.security is Security.STARTTLS:
-            self.stage = Stage.PROTECT
-            wire.secure(server_name=settings.host, timeout_s=connect_s)
-            wire.hello(self._ehlo_name, timeout_s=reply_s)
-        if settings.username and settings.password:
-            self.stage = Stage.SIGN_IN
-            wire.sign_in(settings.username, settings.password, timeout_s=reply_s)
+    def _forget(self, fd: int) -> None:
+        del self._lanes[fd], self._masks[fd]
+        self._poll.unregister(fd)
 
-    def _reset(self) -> None:
-        """Forget the transaction, so that the connection serves the next message."""
-        try:
-            done = self._wire is not None and self._wire.command("RSET", timeout_s=self._timeouts.reply_s).is_good
-        except Lost:
-            done = False
-        if not done:
-            self._drop()
+    def _patience_ms(self) -> float | None:
+        if self._look_at == math.inf:
+            return None
+        return max(0.0, math.ceil((self._look_at - monotonic()) * 1000))
 
-    def _drop(self) -> None:
-        if self._wire is not None:
-            self._wire.close()
-            self._wire = None
+    def _expire(self) -> None:
+        now = monotonic()
+        for fd, lane in list(self._lanes.items()):
+            if fd in self._lanes and lane.limit.at <= now:
+                self._go(fd, lane.expire)
+        self._look_at = min((lane.limit.at for lane in self._lanes.values()), default=math.inf)
 
+    def _lost(self, lane: Lane, lost: Lost) -> None:
+        """Say what became of the messages of a connection that has ended."""
+        lane.close()
+        if isinstance(lost, Odd):
+            self._peer.distrust()
+            for each in self._lanes.values():
+                each.be_careful()
+        if not lane.is_ready:
+            self._not_opened(lost)
+            return
+        if lane.offered is not None:
+            unknown = Outcome(OutcomeKind.UNKNOWN, text=clean(lost.text))
+            sure = not_sent(lost.text, lost.trouble)
+            self._round.settled(lane.offered, unknown if lane.may_have_ended else sure)
+        if lane.letter is not None and not isinstance(lost, Leaving):
+            self._again(lane.letter, lost, was_proven=lane.is_proven)
 
-def _not_sent(text: str) -> Outcome:
-    return Outcome(OutcomeKind.DEFERRED, OutcomeScope.CHANNEL, clean(text))
+    def _again(self, letter: Letter, lost: Lost, *, was_proven: bool) -> None:
+        """Let another connection have a letter of which nothing has left, unless it looks as if that helps nobody.
 
+        A relay may end a connection that served others, for idleness or after so many messages; one that ends a new
+        one at its first envelope is about to do so again.
+        """
+        if self._round.is_over:
+            return
+        letter.losses += 1
+        has_others = any(lane.is_ready for lane in self._lanes.values())
+        if not was_proven:
+            self._peer.losses += 1
+            if has_others:
+                self._peer.make_do_with(len(self._lanes))
+            elif self._peer.losses >= _MOST_LOSSES:
+                self._round.put_back(letter)
+                self._go_down(lost)
+                return
+        if letter.losses < _MOST_LOSSES and (was_proven or has_others):
+            self._round.put_back(letter)
+        else:
+            self._round.settled(letter, not_sent(lost.text, lost.trouble))
 
-def _before_content(answer: Reply, about: About) -> Outcome:
-    outcome = classify(answer.code, answer.text, about=about)
-    # Whatever a strange answer means, the content has not left yet.
-    return outcome if outcome.kind in {OutcomeKind.REFUSED, OutcomeKind.DEFERRED} else _not_sent(outcome.text)
+    def _not_opened(self, lost: Lost) -> None:
+        """Make do with the connections that stand, and give up when there is none."""
+        if any(lane.is_ready for lane in self._lanes.values()):
+            self._peer.make_do_with(len(self._lanes))
+        else:
+            self._go_down(lost)
 
+    def _go_down(self, lost: Lost) -> None:
+        self._peer.forget_room()
+        self._peer.losses = 0
+        self.down = not_sent(lost.text, lost.trouble)
+        self._round.give_up(self.down)
 
-def _unsupported(message: Outgoing, sender: str, recipient: str, wire: Wire) -> Outcome | None:
-    """Return why this relay cannot take this message, found out without asking it."""
-    can = wire.extensions
-    limit = can.get("SIZE", "")
-    if limit.isdecimal() and 0 < int(limit) < len(message.message):
-        return _content_refused(f"The message has {len(message.message)} bytes, the server takes {limit}.")
-    if not message.message.isascii() and "8BITMIME" not in can:
-        return _content_refused("The message is not plain ASCII, which is all that this server takes.")
-    if "SMTPUTF8" in can or (sender + recipient).isascii():
-        return None
-    scope = OutcomeScope.CHANNEL if recipient.isascii() else OutcomeScope.RECIPIENT
-    return Outcome(OutcomeKind.REFUSED, scope, "This server takes no addresses outside of ASCII (SMTPUTF8).")
+    def _drop_unoffered(self) -> None:
+        """End connections on which an envelope is open that must not be followed by its content."""
+        for fd, lane in list(self._lanes.items()):
+            if lane.letter is not None and lane.offered is None:
+                self._forget(fd)
+                lane.close()
 
-
-def _content_refused(text: str) -> Outcome:
-    return Outcome(OutcomeKind.REFUSED, OutcomeScope.CONTENT, text)
-
-
-def _options(message: Outgoing, sender: str, recipient: str, wire: Wire) -> str:
-    size = f" SIZE={len(message.message)}" if "SIZE" in wire.extensions else ""
-    body = "" if message.message.isascii() else " BODY=8BITMIME"
-    return size + body + ("" if (sender + recipient).isascii() else " SMTPUTF8")
-
-
-def _stuffed(content: bytes) -> bytes:
-    """Return the content as it goes over the wire (RFC 5321, 4.5.2), without the final dot.
-
-    A bare CR or LF, which should not be there, would let a message end early at some relays and smuggle in another.
-    """
-    ends = content.count(b"\r\n")
-    if content.count(b"\r") != ends or content.count(b"\n") != ends:
-        content = _LINE_END.sub(b"\r\n", content)
-    if not content.endswith(b"\r\n"):
-        content += b"\r\n"
-    stuffed = content.replace(b"\r\n.", b"\r\n..")
-    return b"." + stuffed if stuffed.startswith(b".") else stuffed
+    def _drop_all(self) -> None:
+        for fd, lane in list(self._lanes.items()):
+            self._forget(fd)
+            lane.close()

@@ -1,0 +1,118 @@
+"""How fast and in which parts a campaign leaves: what can be chosen, what is signed of it, how long it takes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from saas.campaigns.rules.document import FrequencyCap, Wave
+from saas.kernel.errors import Fault
+from saas.tenants.rules import MAX_CAP, MAX_CAP_DAYS
+
+MAX_SPEED: Final = 100_000_000
+MIN_WAVES: Final = 2
+MAX_WAVES: Final = 20
+MAX_AFTER_MINUTES: Final = 30 * 24 * 60
+CAP_USES: Final = ("workspace", "own", "none")
+_ALL: Final = 100
+
+
+def bad_delivery(settings: Mapping[str, Any], *, dated: bool, marketing: bool) -> list[Fault]:
+    """Return what is impossible in a draft's settings, each with its place. No settings are fine."""
+    return [
+        *_bad_speed(settings.get("speed_per_hour"), dated=dated),
+        *_bad_waves(settings.get("waves") or [], dated=dated),
+        *_bad_cap(settings.get("frequency_cap") or {}, marketing=marketing),
+    ]
+
+
+def resolved(settings: Mapping[str, Any], *, marketing: bool, workspace: FrequencyCap | None) -> dict[str, Any]:
+    """Return the settings as they are signed: the workspace's frequency cap stands in them as it is now."""
+    waves = settings.get("waves") or []
+    cap = _cap(settings.get("frequency_cap") or {}, workspace) if marketing else None
+    return {
+        "speed_per_hour": settings.get("speed_per_hour"),
+        "waves": [{"percent": wave["percent"], "after_minutes": wave["after_minutes"]} for wave in waves],
+        "frequency_cap": {"messages": cap.messages, "days": cap.days} if cap is not None else None,
+    }
+
+
+def takes_s(people: int, *, speed_per_hour: int | None, waves: Sequence[Wave]) -> int | None:
+    """Return how many seconds after its start a campaign to so many people ends, at the speed that was chosen.
+
+    None where nothing holds it back but the channel. A wave begins when it is due and the one before has left.
+    """
+    if speed_per_hour is None and not waves:
+        return None
+    end, percent, sent = 0.0, 0, 0
+    for wave in waves or (Wave(_ALL, 0),):
+        percent += wave.percent
+        part = people * percent // _ALL - sent
+        sent += part
+        end = max(end, wave.after_minutes * 60.0)
+        if speed_per_hour is not None:
+            end += part * 3600 / speed_per_hour
+    return round(end)
+
+
+def _cap(chosen: Mapping[str, Any], workspace: FrequencyCap | None) -> FrequencyCap | None:
+    use = chosen.get("use", "workspace")
+    if use == "own":
+        return FrequencyCap(chosen["messages"], chosen["days"])
+    return workspace if use == "workspace" else None
+
+
+def _bad_speed(speed: object, *, dated: bool) -> list[Fault]:
+    if speed is None:
+        return []
+    if not dated:
+        return [Fault("/settings/speed_per_hour", "What starts on call leaves at once; limit its channel instead.")]
+    if not _whole(speed, 1, MAX_SPEED):
+        return [Fault("/settings/speed_per_hour", f"Must be between 1 and {MAX_SPEED} an hour, or empty.")]
+    return []
+
+
+def _bad_waves(waves: Sequence[Mapping[str, Any]], *, dated: bool) -> list[Fault]:
+    if not waves:
+        return []
+    if not dated:
+        return [Fault("/settings/waves", "Waves belong to campaigns with a date; each call is for its own people.")]
+    if not MIN_WAVES <= len(waves) <= MAX_WAVES:
+        return [Fault("/settings/waves", f"There are {MIN_WAVES} to {MAX_WAVES} waves, or none.")]
+    faults = [fault for no in range(len(waves)) for fault in _bad_wave(waves, no)]
+    if not faults and (total := sum(wave["percent"] for wave in waves)) != _ALL:
+        last = len(waves) - 1
+        faults.append(Fault(f"/settings/waves/{last}/percent", f"The waves make {total} %; together they are 100 %."))
+    return faults
+
+
+def _bad_wave(waves: Sequence[Mapping[str, Any]], no: int) -> list[Fault]:
+    faults, wave, at = [], waves[no], f"/settings/waves/{no}"
+    if not _whole(wave.get("percent"), 1, _ALL):
+        faults.append(Fault(f"{at}/percent", "Must be between 1 and 100."))
+    after, before = wave.get("after_minutes"), waves[no - 1].get("after_minutes") if no else None
+    if not _whole(after, 0, MAX_AFTER_MINUTES):
+        faults.append(Fault(f"{at}/after_minutes", f"Must be between 0 and {MAX_AFTER_MINUTES} minutes."))
+    elif no == 0 and after != 0:
+        faults.append(Fault(f"{at}/after_minutes", "The first wave leaves at the start: 0 minutes after it."))
+    elif isinstance(before, int) and isinstance(after, int) and after <= before:
+        faults.append(Fault(f"{at}/after_minutes", "A wave leaves later than the one before it."))
+    return faults
+
+
+def _bad_cap(cap: Mapping[str, Any], *, marketing: bool) -> list[Fault]:
+    use = cap.get("use", "workspace")
+    if use not in CAP_USES:
+        return [Fault("/settings/frequency_cap/use", f"One of: {', '.join(CAP_USES)}.")]
+    if use != "own":
+        return []
+    if not marketing:
+        return [Fault("/settings/frequency_cap", "Transactional messages have no frequency cap.")]
+    faults = []
+    if not _whole(cap.get("messages"), 0, MAX_CAP):
+        faults.append(Fault("/settings/frequency_cap/messages", f"Say how many, 0 to {MAX_CAP}."))
+    if not _whole(cap.get("days"), 1, MAX_CAP_DAYS):
+        faults.append(Fault("/settings/frequency_cap/days", f"Say in how many days, 1 to {MAX_CAP_DAYS}."))
+    return faults
+
+
+def _whole(value: object, least: int, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most

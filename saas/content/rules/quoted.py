@@ -1,0 +1,82 @@
+"""Quoted-printable a piece at a time (RFC 2045, 6.7): literals once for a letter, values alone for each person.
+
+A hole stands between two soft line breaks. So each piece starts at the beginning of a line, keeps its own lines within
+76 characters, and can be encoded without knowing its neighbours.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from saas.content.rules.natives import Unescaped, escaped
+
+_SOFT: Final = b"=\r\n"
+_ASCII: Final = bytes(range(128))
+_ROOM: Final = 75  # characters of a line before its soft line break
+_SAME: Final = re.compile(r"[ !#$%(-;?-~]*").fullmatch  # means the same in HTML, in quoted-printable and plain
+_PLAIN: Final = re.compile(r"[ -<>-~]*").fullmatch  # means the same in quoted-printable and plain
+
+
+def literal(text: str, *, before_hole: bool) -> bytes:
+    """Return a literal encoded; before a hole it ends at the beginning of a line."""
+    data = binascii.b2a_qp(text.encode(), istext=True).replace(b"\n", b"\r\n")
+    if not before_hole or not data or data.endswith(b"\n"):
+        return data
+    if data.endswith(b"=20"):  # spelled out at an end, which this will not be
+        data = data[:-3] + b" "
+    if len(data) - data.rfind(b"\n") > _ROOM + 1:  # a full line has no room for the "=": its last character moves
+        last = -3 if data[-3:-2] == b"=" else -1
+        data = data[:last] + _SOFT + data[last:]
+    return data + _SOFT
+
+
+def cell(value: str) -> bytes:
+    """Return one value encoded. Raises UnicodeEncodeError for a lone surrogate."""
+    if _PLAIN(value):
+        return _wrapped(value.encode())
+    return literal(line_ends(value), before_hole=True)
+
+
+def cells(values: Sequence[str]) -> tuple[list[bytes], list[bytes]]:
+    """Return values encoded as text, and escaped and encoded as HTML. Raises UnicodeEncodeError."""
+    text: list[bytes] = []
+    html: list[bytes] = []
+    for value in values:
+        if _SAME(value):
+            encoded = _wrapped(value.encode())
+            text.append(encoded)
+            html.append(encoded)
+        else:
+            encoded, shown = cell(value), escaped(value)
+            text.append(encoded)
+            html.append(encoded if shown == value else cell(shown))
+    return text, html
+
+
+def _wrapped(line: bytes) -> bytes:
+    """Return printable bytes in lines that end softly; of nothing, nothing."""
+    if 0 < len(line) <= _ROOM:
+        return line + _SOFT
+    return b"".join(line[at : at + _ROOM] + _SOFT for at in range(0, len(line), _ROOM))
+
+
+def whole(text: str) -> bytes:
+    """Return a whole part in base64, in lines of 76 characters."""
+    data = text.replace("\n", "\r\n").encode()
+    return base64.encodebytes(data).replace(b"\n", b"\r\n")
+
+
+def line_ends(text: str) -> str:
+    """Return a text with LF as its only line end, as Liquid's output has it."""
+    if "\r" not in text:
+        return text
+    plain = text.replace("\r\n", "\n").replace("\r", "\n")
+    return Unescaped(plain) if type(text) is Unescaped else plain
+
+
+def mostly_foreign(literals: Sequence[str]) -> bool:
+    """Return whether base64 is the shorter spelling of these texts: true of most scripts but Latin."""
+    data = "".join(literals).encode()
+    return len(data.translate(None, _ASCII)) > len(data) // 6

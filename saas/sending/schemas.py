@@ -1,0 +1,31 @@
+"""Shapes of the sending API."""
+
+from marshmallow import fields, validate
+
+from saas.http.fields import Id, Moment, Strict
+from saas.sending.rules.pressure import BreakerReason
+from saas.sending.types import BreakerState
+
+
+class TryNow(Strict):
+    """An empty body."""
+
+
+class HealthOut(Strict):
+    """Whether messages leave through a channel configuration now, and how fast.
+
+    breaker: closed, messages leave; open, they wait until `tries_again_at`; half_open, one message is being tried.
+    present_rate_per_minute: what it may send now, less than `rate_per_minute` where the server asked for less; null is
+    no limit. Nobody is skipped and no try is counted while it waits.
+    """
+
+    channel_id = Id("chn", required=True)
+    breaker = fields.String(required=True, validate=validate.OneOf([state.value for state in BreakerState]))
+    reason = fields.String(
+        required=True, allow_none=True, validate=validate.OneOf([reason.value for reason in BreakerReason])
+    )
+    text = fields.String(required=True, allow_none=True)
+    opened_at = Moment(required=True, allow_none=True)
+    tries_again_at = Moment(required=True, allow_none=True)
+    rate_per_minute = fields.Integer(required=True, allow_none=True)
+    present_rate_per_minute = fields.Float(required=True, allow_none=True)

@@ -1,0 +1,32 @@
+"""What a chunk's answers say about its channel."""
+
+from typing import Final
+
+from saas.channels.types import Outcome, OutcomeKind, Trouble
+from saas.sending.rules.pressure import Observed
+from saas.sending.service.watch import ChunkWatch
+
+_BY_TROUBLE: Final = {Trouble.PRESSURE: "s", Trouble.POLICY: "p"}
+_BY_KIND: Final = {OutcomeKind.REFUSED: "r", OutcomeKind.DEFERRED: "d"}
+_ENOUGH: Final = 20  # fewer answers than these measure no rate
+
+
+def seen_by(watch: ChunkWatch, *, took_s: float) -> Observed:
+    """Return what breaker and rate are judged by (reliability.md 2)."""
+    accepted = watch.answered - len(watch.outcomes)
+    troubles = [watch.down.trouble] if watch.down is not None else []
+    troubles += [outcome.trouble for outcome in watch.outcomes.values()]
+    per_minute = accepted * 60 / took_s if accepted >= _ENOUGH and took_s > 0 else None
+    return Observed(
+        connect_failures=troubles.count(Trouble.CONNECT),
+        sign_in_failures=troubles.count(Trouble.SIGN_IN),
+        answers="a" * accepted + "".join(filter(None, map(_letter, watch.outcomes.values()))),
+        per_minute=per_minute,
+    )
+
+
+def _letter(outcome: Outcome) -> str:
+    """Return an answer's letter; nothing for what was no answer of the relay to a message."""
+    if outcome.trouble in {Trouble.CONNECT, Trouble.SIGN_IN}:
+        return ""
+    return _BY_TROUBLE.get(outcome.trouble or Trouble.CONNECT, _BY_KIND.get(outcome.kind, ""))

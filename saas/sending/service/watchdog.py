@@ -1,0 +1,170 @@
+"""Compare plan and clock: what should have begun, what stands still, what fails again and again (reliability.md 2)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.orm import Session
+
+from saas.audiences.types import IMPORT_FILE
+from saas.campaigns.types import SETTLE_STOP, START_CAMPAIGN
+from saas.kernel.ids import show
+from saas.notices import queries
+from saas.notices.service import alerts
+from saas.notices.types import AlertKind
+from saas.platform.db import bound_tenant, tenant_session
+from saas.platform.seal.service import is_sealed
+from saas.sending.types import SEND_BULK, SEND_TRANSACTIONAL
+from saas.tenants.types import INVITATION_MAIL
+
+LATE: Final = timedelta(seconds=60)
+STANDS_STILL: Final = timedelta(seconds=120)
+FAILURES: Final = 3
+WATCHED: Final = (AlertKind.NOT_STARTED, AlertKind.NO_PROGRESS, AlertKind.HELD, AlertKind.WORK_FAILING)
+_SENDS: Final = (SEND_BULK.name, SEND_TRANSACTIONAL.name)
+_PREFIXES: Final = {
+    START_CAMPAIGN.name: "cam", SETTLE_STOP.name: "cam", IMPORT_FILE.name: "imp", INVITATION_MAIL.name: "inv",
+}  # fmt: skip
+
+_SUSPECT: Final = sa.text(
+    """
+    SELECT DISTINCT tenant_id FROM agenda WHERE failures >= :failures
+      OR due_at < :late AND (taken_until IS NULL OR taken_until < :late)
+    """
+)
+# A campaign that a person let go on before it ever began is late by that moment, not by its plan.
+_NOT_STARTED: Final = sa.text(
+    """
+    SELECT c.campaign_id, c.project_id, v.effective_at FROM campaign c
+    JOIN revision v ON v.tenant_id = c.tenant_id AND v.campaign_id = c.campaign_id AND v.state = 'published'
+    WHERE c.tenant_id = :tenant AND v.effective_at < :late AND c.updated_at < :late
+      AND (c.state = 'scheduled' OR c.state = 'active' AND c.started_at IS NULL)
+    """
+)
+# The chunk with the highest token was claimed last; its people's rows say when. Where the channel's breaker is open or
+# a rate makes people wait, standing still is meant.
+_STANDS_STILL: Final = sa.text(
+    """
+    SELECT r.run_id, c.campaign_id, c.project_id, w.people, coalesce(l.claimed_at, r.started_at) AS since
+    FROM campaign c JOIN run r ON r.tenant_id = c.tenant_id AND r.campaign_id = c.campaign_id AND r.state = 'running'
+    CROSS JOIN LATERAL (SELECT sum(cardinality(k.entry_ids)) AS people FROM chunk k WHERE k.tenant_id = r.tenant_id
+      AND k.run_id = r.run_id AND k.state IN ('pending', 'claimed') AND k.not_before < :still) w
+    LEFT JOIN LATERAL (SELECT k.entry_ids FROM chunk k WHERE k.tenant_id = r.tenant_id AND k.run_id = r.run_id
+      AND k.token IS NOT NULL ORDER BY k.token DESC LIMIT 1) newest ON true
+    LEFT JOIN LATERAL (SELECT max(d.claimed_at) AS claimed_at FROM delivery d WHERE d.tenant_id = r.tenant_id
+      AND d.entry_id = ANY(newest.entry_ids) AND d.step_no = r.step_no) l ON true
+    LEFT JOIN channel_health h ON h.tenant_id = r.tenant_id AND h.channel_id = r.channel_id
+    LEFT JOIN workspace_pace p ON p.tenant_id = r.tenant_id
+    WHERE c.tenant_id = :tenant AND c.state = 'active' AND c.updated_at < :still AND w.people > 0
+      AND coalesce(l.claimed_at, r.started_at) < :still AND coalesce(h.breaker, 'closed') = 'closed'
+      AND coalesce(h.paced_until, :now) <= :now AND coalesce(p.paced_until, :now) <= :now
+    """
+)
+_HELD: Final = sa.text(
+    "SELECT campaign_id, project_id, held_reason FROM campaign WHERE tenant_id = :tenant AND state = 'held'"
+)
+_FAILING: Final = sa.text(
+    """
+    SELECT a.kind, a.subject, a.failures, r.campaign_id, c.project_id FROM agenda a
+    LEFT JOIN run r ON r.tenant_id = a.tenant_id AND a.kind = ANY(:sends) AND r.run_id::text = a.subject
+    LEFT JOIN campaign c ON c.tenant_id = a.tenant_id
+      AND c.campaign_id::text = CASE WHEN a.kind = ANY(:of_campaigns) THEN a.subject ELSE r.campaign_id::text END
+    WHERE a.tenant_id = :tenant AND a.failures >= :failures
+    """
+)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    kind: AlertKind
+    subject: str
+    text: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    project_id: UUID | None = None
+
+
+def look(engine: sa.Engine, *, now: datetime) -> int:
+    """Look closely at every workspace whose agenda is late or failing. Returns how many those were.
+
+    One statement where all is well. What stands still without being late there is found by the minute's round.
+    """
+    with Session(engine) as session:
+        if is_sealed(session):
+            return 0
+        suspects = session.scalars(_SUSPECT, {"failures": FAILURES, "late": now - LATE}).all()
+    for tenant_id in suspects:
+        try:
+            with tenant_session(engine, tenant_id) as session:
+                check(session, now=now)
+                session.commit()
+        except Exception:
+            # One workspace that cannot be looked at must not hide the others.
+            log.exception("watchdog.failed", tenant=str(tenant_id))
+    return len(suspects)
+
+
+def check(session: Session, *, now: datetime) -> None:
+    """Raise what is wrong in the bound workspace, clear what is not any more."""
+    findings = {(found.kind, found.subject): found for found in _findings(session, now)}
+    open_now = queries.open_subjects(session, WATCHED)
+    for key in sorted(set(findings) - open_now):
+        found = findings[key]
+        alerts.raise_alert(
+            session,
+            kind=found.kind,
+            subject=found.subject,
+            text=found.text,
+            facts=found.facts,
+            project_id=found.project_id,
+            now=now,
+        )
+    for kind, subject in sorted(open_now - set(findings)):
+        alerts.clear_alert(session, kind=kind, subject=subject, now=now)
+
+
+def _findings(session: Session, now: datetime) -> list[_Finding]:
+    tenant = bound_tenant(session)
+    bound = {"tenant": tenant, "now": now, "late": now - LATE, "still": now - STANDS_STILL}
+    found = [_held(row) for row in session.execute(_HELD, bound)]
+    found += [_not_started(row) for row in session.execute(_NOT_STARTED, bound)]
+    found += [_stands_still(row) for row in session.execute(_STANDS_STILL, bound)]
+    kinds = {"sends": list(_SENDS), "of_campaigns": [START_CAMPAIGN.name, SETTLE_STOP.name], "failures": FAILURES}
+    found += [_failing(tenant, row) for row in session.execute(_FAILING, bound | kinds)]
+    return found
+
+
+def _held(row: sa.Row[Any]) -> _Finding:
+    reason = row.held_reason or "a person must decide"
+    text = f"A campaign is held: {reason}. Nothing of it is sent until somebody decides."
+    return _Finding(AlertKind.HELD, show("cam", row.campaign_id), text, project_id=row.project_id)
+
+
+def _not_started(row: sa.Row[Any]) -> _Finding:
+    facts = {"effective_at": row.effective_at.isoformat()}
+    text = "A campaign should have started more than a minute ago and has not."
+    return _Finding(AlertKind.NOT_STARTED, show("cam", row.campaign_id), text, facts, row.project_id)
+
+
+def _stands_still(row: sa.Row[Any]) -> _Finding:
+    facts = {"run": str(row.run_id), "people": row.people, "since": row.since.isoformat()}
+    text = f"A campaign is being sent, but nobody was sent to for two minutes; {row.people} people are due."
+    return _Finding(AlertKind.NO_PROGRESS, show("cam", row.campaign_id), text, facts, row.project_id)
+
+
+def _failing(tenant: UUID, row: sa.Row[Any]) -> _Finding:
+    text = f"Work of the kind {row.kind} failed {row.failures} times; it is tried again and again."
+    facts = {"kind": row.kind, "failures": row.failures}
+    return _Finding(AlertKind.WORK_FAILING, _subject(tenant, row), text, facts, row.project_id)
+
+
+def _subject(tenant: UUID, row: sa.Row[Any]) -> str:
+    if row.campaign_id is not None:
+        return show("cam", row.campaign_id)
+    prefix = _PREFIXES.get(row.kind)
+    return show(prefix, UUID(row.subject)) if prefix else show("wsp", tenant)

@@ -1,0 +1,1 @@
+"""What the faults are made with: proxy, sink, servers, processes, a stage with two tenants."""

@@ -1,0 +1,1 @@
+"""One function a fault (reliability.md 4.3)."""

@@ -1,0 +1,1 @@
+"""Simulated lives: the real engine on real PostgreSQL under a clock of the test's, against tests/reference."""

@@ -1,0 +1,179 @@
+"""The provider of a life: a real SMTP server on loopback that answers by script and tells what it saw, in order."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+# A script's word: what is said, and whether the connection ends. @ says after which command; "dot" has the content.
+SAID = {
+    "accepted": ("dot", "250 2.0.0 kept"),
+    "later@rcpt": ("rcpt", "450 4.2.1 try later"),
+    "later@dot": ("dot", "451 4.3.0 try later"),
+    "nobody@rcpt": ("rcpt", "550 5.1.1 nobody of that name"),
+    "nobody@dot": ("dot", "550 5.1.1 nobody of that name"),
+    "no@rcpt": ("rcpt", "550 5.2.1 not today"),
+    "no@dot": ("dot", "552 5.3.4 too large"),
+    "policy@dot": ("dot", "554 5.7.1 not from you"),
+    "busy@rcpt": ("rcpt", "421 4.7.0 too much at once"),
+    "cut": ("body", ""),
+    "silent": ("dot", ""),
+}
+ENDS = {"busy@rcpt", "cut", "silent"}
+KEEPS = {"accepted", "silent"}
+
+
+class Witness(Protocol):
+    """Who is told what happens; called in the connection's thread, one thing at a time."""
+
+    def began(self, channel: str, address: str) -> None: ...
+    def kept(self, channel: str, address: str, code: str) -> None: ...
+    def answered(self, channel: str, address: str, code: str, word: str) -> None: ...
+
+
+@dataclass
+class Provider:
+    """One server for many lives; `witness` changes with the life. scripts: channel and address to words, used up."""
+
+    scripts: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    witness: Witness | None = None
+    refuses: bool = False
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def __post_init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port: int = self._listener.getsockname()[1]
+        self._open: set[socket.socket] = set()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.drop()
+
+    def drop(self) -> None:
+        """End all connections."""
+        with self._lock:
+            for conn in self._open:
+                with contextlib.suppress(OSError):
+                    conn.shutdown(socket.SHUT_RDWR)
+
+    def next_word(self, channel: str, address: str, stage: str) -> str | None:
+        """Return the word due at this stage, using it up; None when all is well so far."""
+        words = self.scripts.get((channel, address))
+        word = words[0] if words else "accepted"
+        if SAID[word][0] != stage:
+            return None
+        if words:
+            words.pop(0)
+        return word
+
+    def tell(self, what: Callable[[Witness], None]) -> None:
+        with self._lock:
+            if self.witness is not None:
+                what(self.witness)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                conn, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(conn,), daemon=True).start()
+
+    def _serve(self, conn: socket.socket) -> None:
+        conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with self._lock:
+            self._open.add(conn)
+        with contextlib.suppress(OSError, _Over), conn, conn.makefile("rb") as lines:
+            _Talk(self, conn, lines).run()
+        with self._lock:
+            self._open.discard(conn)
+
+
+class _Over(Exception):
+    """The connection ends."""
+
+
+class _Talk:
+    def __init__(self, provider, conn, lines) -> None:
+        self.provider, self.conn, self.lines = provider, conn, lines
+        self.channel = self.address = ""
+
+    def say(self, text: str) -> None:
+        self.conn.sendall(f"{text}\r\n".encode())
+
+    def run(self) -> None:
+        self.say("220 provider.example ESMTP")
+        while line := self.lines.readline():
+            verb, words = line[:4].upper(), line.decode("utf-8", "surrogateescape")
+            inside = words[words.find("<") + 1 : words.rfind(">")]
+            match verb:
+                case b"EHLO":
+                    self.say("250-provider.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES")
+                case b"MAIL":
+                    self.channel, self.address = inside, ""
+                    self.say("250 2.1.0 ok")
+                case b"RCPT":
+                    self.rcpt(inside)
+                case b"DATA":
+                    self.data()
+                case b"QUIT":
+                    self.say("221 2.0.0 bye")
+                    return
+                case _:
+                    self.address = ""
+                    self.say("250 2.0.0 ok")
+
+    def rcpt(self, address: str) -> None:
+        word = self.provider.next_word(self.channel, address, "rcpt")
+        if word is None:
+            self.address = address
+            self.say("250 2.1.5 ok")
+        else:
+            self.answer(word, address, "")
+
+    def data(self) -> None:
+        if not self.address:
+            self.say("503 5.5.1 nobody to send it to")
+            return
+        channel, address = self.channel, self.address
+        self.say("354 go ahead")
+        first = self.lines.readline()
+        if not first:
+            raise _Over
+        self.provider.tell(lambda witness: witness.began(channel, address))
+        cut = self.provider.next_word(channel, address, "body")
+        if cut is not None:
+            self.answer(cut, address, "")
+        code = self.content(first)
+        self.address = ""
+        word = self.provider.next_word(channel, address, "dot") or "accepted"
+        if word in KEEPS:
+            self.provider.tell(lambda witness: witness.kept(channel, address, code))
+        self.answer(word, address, code)
+
+    def content(self, first: bytes) -> str:
+        code, line = "", first
+        while line != b".\r\n":
+            if line.startswith(b"Subject: ") and not code:
+                code = line[9:].decode().strip()
+            line = self.lines.readline()
+            if not line:
+                raise _Over
+        return code
+
+    def answer(self, word: str, address: str, code: str) -> None:
+        plain, text = word.partition("@")[0], SAID[word][1]
+        self.provider.tell(lambda witness: witness.answered(self.channel, address, code, plain))
+        if text:
+            self.say(text)
+        if word in ENDS:
+            raise _Over

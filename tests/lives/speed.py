@@ -1,0 +1,38 @@
+"""What is different in a life: an hour of sending passes in milliseconds, and chance is repeatable.
+
+- Half a second passes whenever something happens, so that the sender's next look comes before the next message: at this
+  speed a chunk would be over before it looked once.
+- The jitter of a back-off comes from the life's seed.
+"""
+
+from saas.sending.service import deliver, recovery, watch
+from tests.faults.rig.dice import Dice
+
+
+class Ticker:
+    """A clock of durations that moves only when told."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+    def tick(self) -> None:
+        self.seconds += 1
+
+
+def hurry(seed: int, ticker: Ticker | None = None) -> None:
+    """Apply it to this process; without a ticker the sender looks before every message."""
+    dice = Dice(seed, "back-off")
+
+    def chance() -> float:
+        return dice.below(1_000_000) / 1_000_000
+
+    for module, name in ((watch, "LOOK_EVERY_S"), (watch, "monotonic"), (deliver, "_chance"), (recovery, "_chance")):
+        assert hasattr(module, name), f"{module.__name__}.{name} is gone"
+    if ticker is None:
+        watch.LOOK_EVERY_S = 0.0
+    else:
+        watch.monotonic = ticker
+    deliver._chance = recovery._chance = chance

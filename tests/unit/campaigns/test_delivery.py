@@ -1,0 +1,107 @@
+"""Speed, waves and frequency caps: what may be chosen, what is signed, how long it takes."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from saas.campaigns.rules.delivery import MAX_AFTER_MINUTES, MAX_SPEED, bad_delivery, resolved, takes_s
+from saas.campaigns.rules.document import FrequencyCap, Wave
+
+
+def wave(percent, after):
+    return {"percent": percent, "after_minutes": after}
+
+
+def pointers(settings, *, dated=True, marketing=True):
+    return [fault.pointer for fault in bad_delivery(settings, dated=dated, marketing=marketing)]
+
+
+GOOD = [wave(10, 0), wave(90, 120)]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {}, {"speed_per_hour": None, "waves": [], "frequency_cap": {"use": "workspace"}}, {"speed_per_hour": 1},
+        {"speed_per_hour": MAX_SPEED}, {"waves": GOOD}, {"waves": [wave(5, no * 10) for no in range(20)]},
+        {"frequency_cap": {"use": "own", "messages": 0, "days": 1}}, {"frequency_cap": {"use": "none"}},
+        {"frequency_cap": {"use": "own", "messages": 3, "days": 90}}, {"waves": [wave(99, 0), wave(1, MAX_AFTER_MINUTES)]},
+    ],
+)  # fmt: skip
+def test_what_may_be_chosen(settings):
+    assert pointers(settings) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "wrong"),
+    [
+        ({"speed_per_hour": 0}, ["/settings/speed_per_hour"]),
+        ({"speed_per_hour": -5}, ["/settings/speed_per_hour"]),
+        ({"speed_per_hour": MAX_SPEED + 1}, ["/settings/speed_per_hour"]),
+        ({"speed_per_hour": True}, ["/settings/speed_per_hour"]),
+        ({"waves": [wave(100, 0)]}, ["/settings/waves"]),
+        ({"waves": [wave(4, no) for no in range(21)]}, ["/settings/waves"]),
+        ({"waves": [wave(10, 0), wave(80, 120)]}, ["/settings/waves/1/percent"]),
+        ({"waves": [wave(60, 0), wave(60, 120)]}, ["/settings/waves/1/percent"]),
+        ({"waves": [wave(0, 0), wave(100, 120)]}, ["/settings/waves/0/percent"]),
+        ({"waves": [wave(10, 5), wave(90, 120)]}, ["/settings/waves/0/after_minutes"]),
+        ({"waves": [wave(10, 0), wave(50, 60), wave(40, 60)]}, ["/settings/waves/2/after_minutes"]),
+        ({"waves": [wave(10, 0), wave(90, MAX_AFTER_MINUTES + 1)]}, ["/settings/waves/1/after_minutes"]),
+        ({"waves": [{}, {}]}, [
+            "/settings/waves/0/percent", "/settings/waves/0/after_minutes", "/settings/waves/1/percent",
+            "/settings/waves/1/after_minutes",
+        ]),
+        ({"frequency_cap": {"use": "own"}}, ["/settings/frequency_cap/messages", "/settings/frequency_cap/days"]),
+        ({"frequency_cap": {"use": "own", "messages": 1, "days": 0}}, ["/settings/frequency_cap/days"]),
+        ({"frequency_cap": {"use": "own", "messages": -1, "days": 7}}, ["/settings/frequency_cap/messages"]),
+        ({"frequency_cap": {"use": "theirs"}}, ["/settings/frequency_cap/use"]),
+    ],
+)  # fmt: skip
+def test_each_fault_has_its_place(settings, wrong):
+    assert pointers(settings) == wrong
+
+
+def test_what_starts_on_call_has_no_speed_and_no_waves_and_transactional_no_cap():
+    assert pointers({"speed_per_hour": 10, "waves": GOOD}, dated=False) == [
+        "/settings/speed_per_hour",
+        "/settings/waves",
+    ]
+    own = {"frequency_cap": {"use": "own", "messages": 1, "days": 7}}
+    assert pointers(own, dated=False) == []
+    assert pointers(own, dated=False, marketing=False) == ["/settings/frequency_cap"]
+
+
+def test_s15_the_workspaces_cap_is_written_down_as_it_is_now():
+    said = FrequencyCap(3, 7)
+    three = {"messages": 3, "days": 7}
+    for settings in ({}, {"frequency_cap": {"use": "workspace", "messages": 9, "days": 9}}):
+        assert resolved(settings, marketing=True, workspace=said)["frequency_cap"] == three
+        assert resolved(settings, marketing=True, workspace=None)["frequency_cap"] is None
+        assert resolved(settings, marketing=False, workspace=said)["frequency_cap"] is None
+    own = {"frequency_cap": {"use": "own", "messages": 0, "days": 2}}
+    assert resolved(own, marketing=True, workspace=said)["frequency_cap"] == {"messages": 0, "days": 2}
+    assert resolved({"frequency_cap": {"use": "none"}}, marketing=True, workspace=said)["frequency_cap"] is None
+    assert resolved({}, marketing=True, workspace=None) == {"speed_per_hour": None, "waves": [], "frequency_cap": None}
+
+
+def test_how_long_it_takes():
+    assert takes_s(1000, speed_per_hour=None, waves=[]) is None
+    assert takes_s(20_000, speed_per_hour=10_000, waves=[]) == 7200
+    assert takes_s(0, speed_per_hour=10_000, waves=[]) == 0
+    waves = [Wave(10, 0), Wave(90, 120)]
+    assert takes_s(1000, speed_per_hour=None, waves=waves) == 7200
+    assert takes_s(1000, speed_per_hour=900, waves=waves) == 7200 + 3600
+    # The first half takes an hour, so the second cannot begin after ten minutes.
+    assert takes_s(1000, speed_per_hour=500, waves=[Wave(50, 0), Wave(50, 10)]) == 7200
+
+
+@given(st.integers(0, 10**7), st.integers(1, MAX_SPEED), st.lists(st.integers(1, 100), min_size=2, max_size=20))
+def test_a_speed_is_never_exceeded_and_nobody_is_lost_between_waves(people, speed, shares):
+    percents = [max(1, share * 100 // sum(shares)) for share in shares]
+    percents[-1] += 100 - sum(percents)
+    if percents[-1] < 1:
+        return
+    waves = [Wave(percent, no * 10) for no, percent in enumerate(percents)]
+    took = takes_s(people, speed_per_hour=speed, waves=waves)
+    assert took >= round(people * 3600 / speed) - 1
+    assert took >= waves[-1].after_minutes * 60
