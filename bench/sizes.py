@@ -43,7 +43,7 @@ FULL: Final = Sizes(
     events=5_000_000,
     imported=300_000,
     http_s=6,
-    calls=1_500,
+    calls=1_000,
     backlog=400_000,
     rendered=20_000,
     growth=(10_000, 100_000, 1_000_000),
@@ -61,7 +61,7 @@ QUICK: Final = Sizes(
     imported=15_000,
     http_s=1,
     calls=200,
-    backlog=10_000,
+    backlog=40_000,
     rendered=1_000,
     growth=(500, 1_000, 2_000),
 )

@@ -20,7 +20,7 @@ MISSING: Final = (
     "  DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends postfix"
 )
 _PLACES: Final = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin:/usr/lib/postfix/sbin"
-_READY_S: Final = 10.0
+_READY_S: Final = 60.0
 
 
 class Missing(Exception):

@@ -83,6 +83,19 @@ _PAST_DELIVERIES: Final = """
     FROM entry WHERE tenant_id = %(tenant)s AND campaign_id = %(campaign)s
 """
 
+_ABANDON: Final = (
+    "UPDATE campaign SET state = 'stopped', finished_at = now() WHERE tenant_id = %s AND campaign_id = %s",
+    """
+    UPDATE chunk k SET state = 'cancelled' FROM run r WHERE k.tenant_id = %s AND r.campaign_id = %s
+      AND r.tenant_id = k.tenant_id AND k.run_id = r.run_id AND k.state IN ('pending', 'claimed')
+    """,
+    """
+    DELETE FROM agenda a USING run r WHERE a.tenant_id = %s AND r.campaign_id = %s AND r.tenant_id = a.tenant_id
+      AND a.subject = r.run_id::text
+    """,
+    "UPDATE run SET state = 'cancelled', finished_at = now() WHERE tenant_id = %s AND campaign_id = %s",
+)
+
 
 @dataclass
 class Place:
@@ -293,6 +306,13 @@ class World:
             )
             session.commit()
         return found
+
+    def abandon(self, place: Place, campaign_id: UUID) -> None:
+        """Have nobody send the rest of a campaign, so that it does not run into what is measured next."""
+        values = (place.tenant_id, campaign_id)
+        with self.at.admin() as admin, admin.transaction():
+            for statement in _ABANDON:
+                admin.execute(statement, values)
 
     def start_now(self, place: Place, campaign_id: UUID) -> None:
         """Move a published campaign's start to this moment, arm it as publication does, and ring."""

@@ -69,8 +69,7 @@ def _start(context: Context, admin: psycopg.Connection[Any], place: Place, list_
     row = admin.execute("SELECT count(*) FROM entry WHERE tenant_id = %s AND campaign_id = %s", values).fetchone()
     if not row or row[0] != context.sizes.rows:
         raise ValueError(f"{row} people entered instead of {context.sizes.rows}")
-    # Nobody is to send these: the work is taken off the agenda again.
-    admin.execute("DELETE FROM agenda WHERE tenant_id = %s", (place.tenant_id,))
+    world.abandon(place, campaign)
     return took
 
 

@@ -68,6 +68,7 @@ def run(context: Context) -> Result:
             meanwhile = (_done(context, bulk) - before) / (monotonic() - started)
             if _done(context, bulk) >= sizes.backlog:
                 raise ValueError("the bulk campaign ended before the calls did")
+    world.abandon(world.others[0], bulk)
     lines = [*_lines("idle", idle, judged=False), *_lines("beside a bulk run", busy, judged=True)]
     lines.append(fact("bulk meanwhile", meanwhile, unit="msg/s"))
     return Result("latency", lines, {"idle_ms": idle, "busy_ms": busy, "bulk_per_s": meanwhile})

@@ -87,18 +87,19 @@ def servers(context: Context) -> Iterator[dict[str, int]]:
     web = next(program for program in programs(at.ports, at.home) if program.name == _WEB)
     ports = {_WEB: at.ports.web, "noop": free_port(), "enqueue": free_port()}
     instead = {
-        name: Program(
-            name,
-            tuple(
-                f"{HOST}:{ports[name]}" if word == f"{HOST}:{at.ports.web}" else word for word in web.command[:-1]
-            ) + (f"bench.servers.reference_app:{name}()",),
-        )
+        name: Program(name, _served_by(web, f"{HOST}:{at.ports.web}", f"{HOST}:{ports[name]}", name))
         for name in ("noop", "enqueue")
-    }  # fmt: skip
+    }
     with at.running(*ports, instead=instead, BENCH_DATABASE_URL=psycopg_url(at.admin_dsn)):
         for port in ports.values():
             wait_for(port)
         yield ports
+
+
+def _served_by(web: Program, its_address: str, address: str, name: str) -> tuple[str, ...]:
+    """Return the product's server command for a reference application at an address of its own."""
+    words = (address if word == its_address else word for word in web.command[:-1])
+    return (*words, f"bench.servers.reference_app:{name}()")
 
 
 def _load(context: Context, port: int, path: str, emails: tuple[str, int], *, recipients: int = 1) -> Load:

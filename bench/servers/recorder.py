@@ -9,15 +9,15 @@ import threading
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from saas.cli.processes import HOST
 from saas.kernel.clock import monotonic
 
+_HOST: Final = "127.0.0.1"
 _EHLO: Final = b"250-recorder.example\r\n250-PIPELINING\r\n250 8BITMIME\r\n"
 
 
 def main(port: str, path: str) -> None:
     """Serve until killed."""
-    with Path(path).open("w", buffering=1) as notes, socket.create_server((HOST, int(port))) as server:
+    with Path(path).open("w", buffering=1) as notes, socket.create_server((_HOST, int(port))) as server:
         lock = threading.Lock()
         while True:
             line, _ = server.accept()

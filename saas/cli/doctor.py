@@ -35,7 +35,7 @@ from saas.platform.skew import MAX_SKEW_S, clock_skew_s
 _OLDEST_PYTHON: Final = (3, 11)
 _OLDEST_POSTGRES: Final = 15
 _OLDEST_REDIS: Final = (6, 2)
-_PROCESSES: Final = 5  # what one machine runs: web, dispatcher, two senders, maintenance
+_PROCESSES: Final = 6  # what one machine runs: web (two), dispatcher, two senders, maintenance
 _HEARTS: Final = 2  # each sender's heart has a connection of its own
 _HOST_PORT: Final = re.compile(r"(?:[a-z0-9.-]+|\[[0-9a-f:]+\]):[0-9]{1,5}")
 

@@ -1,6 +1,6 @@
 """Alerts as the API takes and gives them."""
 
-from marshmallow import fields
+from marshmallow import fields, validate
 
 from saas.http.fields import Id, Moment, Strict
 from saas.http.paging import PageArguments
@@ -19,7 +19,7 @@ class AlertOut(Strict):
     """Something that was or is wrong. `subject` is the id of what it is about."""
 
     alert_id = Id("alr", required=True)
-    kind = fields.Enum(AlertKind, by_value=True, required=True)
+    kind = fields.String(required=True, validate=validate.OneOf([kind.value for kind in AlertKind]))
     subject = fields.String(required=True, metadata={"example": "cam_01h00000000000000000000000"})
     text = fields.String(required=True)
     facts = fields.Dict(keys=fields.String(), required=True)

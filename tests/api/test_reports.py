@@ -10,6 +10,7 @@ from saas.kernel.clock import SystemClock
 from saas.kernel.ids import show, uuid7
 from saas.ledger.models import Entry
 from saas.permissions.types import SYSTEM, Actor, ActorKind, Role
+from tests import scenes
 from tests.integration.intake.sent import (
     LINKS,
     add_chunk,
@@ -235,3 +236,10 @@ def test_sent_to_twice_is_listed_twice(world, made):
 def test_send_to_makes_accepted_people(world, made):
     send_to(made, ["more@example.org"])
     assert world.client(world.a, Role.VIEWER).get(f"/campaigns/{made.cam}/report").get_json()["accepted"] == 3
+
+
+def test_a_reason_that_is_none_is_refused_with_those_there_are(world):
+    campaign_id = scenes.make_campaign(world, world.a)
+    answer = world.client(world.a, Role.VIEWER).get(f"/campaigns/{campaign_id}/people?reason=zzz")
+    assert answer.status_code == 422
+    assert "capped" in answer.text and "render_failed" in answer.text

@@ -195,7 +195,7 @@ def known_campaigns(stage: Stage, side: Side) -> set[str]:
 
 
 def _audit(stage: Stage) -> list[str]:
-    engine = create_engine(stage.cluster.direct(stage.database))
+    engine = create_engine(stage.cluster.direct(stage.database), isolation_level="REPEATABLE READ")
     problems = []
     try:
         for side in stage.sides:

@@ -167,7 +167,7 @@ def slices(people: int, rate_per_minute: float | None) -> tuple[int, float]:
     a_second = rate_per_minute / 60
     for count in range(min(_SLICES_A_SECOND, ceil(a_second)), 0, -1):
         size = ceil(a_second / count)
-        if True:
+        if size * count <= a_second + 1:
             break
     return min(size, people), size / a_second
 

@@ -53,6 +53,7 @@ def _title(kind: AlertKind) -> str:
         AlertKind.NO_PROGRESS: gettext("Sending stands still"),
         AlertKind.HELD: gettext("A campaign is held"),
         AlertKind.WORK_FAILING: gettext("Something fails again and again"),
+        AlertKind.POISON: gettext("A message ends its senders"),
         AlertKind.SEALED: gettext("Nothing is sent from this database"),
     }
     return str(titles[kind])

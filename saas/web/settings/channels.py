@@ -180,11 +180,12 @@ def make_dkim(context: Context, channel_id: str) -> Response:
 @endpoint(Scope.TENANT, Action.CHANNEL_WRITE)
 def remove_dkim(context: Context, channel_id: str) -> Response:
     """Sign no mails any longer."""
+    row = queries.channel(context.session, _id(channel_id))
     try:
         service.remove_dkim(
             context.session,
             actor=context.actor,
-            channel_id=_id(channel_id),
+            channel_id=row.channel_id,
             expected=forms.version(),
             now=context.now,
         )

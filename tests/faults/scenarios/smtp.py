@@ -61,7 +61,7 @@ def _final(stage: Stage, limit_s: float, unanswered: int):
 @fault(25, "421 every 50 messages, greylisting, a provider that closes after so many", quick=True)
 def interrupted(rig):
     modes = {"closes": {"end_after": 25}, "greylist": {"greylist_s": 5.0}, "421": {"busy_every": 50}}
-    for name in ["closes", "421"] if rig.quick else modes:
+    for name in ["closes"] if rig.quick else modes:
         with rig.stage(name, delay_s=0.001) as stage:
             stage.sink.mode(stage.a.port, **modes[name])
             stage.facts.slower.add("b")
@@ -89,7 +89,7 @@ def refused(rig):
         stage.expect(not any(p.email in sent for p in people if p.state == "failed"), "a failed one was sent")
     modes = {"571-for-all": {"rcpt_all": 571}, "552": {"dot_all": 552}, "535-for-all": {"auth": "refuse"}}
     for name, mode in modes.items():
-        if rig.quick and name == "552":
+        if rig.quick and name != "571-for-all":
             continue
         with rig.stage(name) as stage:
             if "auth" in mode:

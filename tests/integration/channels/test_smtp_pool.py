@@ -86,9 +86,23 @@ def test_kept_connections_that_the_relay_ended_cost_nobody_anything():
         adapter.close()
 
 
-def test_a_relay_that_lets_us_have_two_connections_gets_two_for_a_while():
+def test_one_message_finds_its_way_past_many_kept_connections_that_have_ended():
     with SlowSink() as sink:
-        sink.at_once = 2
+        adapter = adapter_for(sink, connections=6)
+        adapter.deliver(iter(people(30)), watch=Watch())
+        assert sink.connections == 6
+        sink.drop_connections()
+        sink.messages.clear()
+        watch = Watch()
+        adapter.deliver(iter(people(1)), watch=watch)
+        everybody_once(sink, watch, 1)
+        adapter.close()
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_relay_that_lets_us_have_two_connections_gets_two_for_a_while(late):
+    with SlowSink() as sink:
+        sink.at_once, sink.tells_late = 2, late
         adapter = adapter_for(sink, connections=4)
         for _ in range(3):
             sink.messages.clear()

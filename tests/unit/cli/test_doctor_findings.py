@@ -24,7 +24,7 @@ def test_clocks(seconds, level):
     assert skew_finding(seconds).level == level
 
 
-@pytest.mark.parametrize(("room", "pool", "level"), [(42, 8, "ok"), (41, 8, "bad"), (97, 8, "ok")])
+@pytest.mark.parametrize(("room", "pool", "level"), [(50, 8, "ok"), (49, 8, "bad"), (197, 8, "ok")])
 def test_room_for_connections(room, pool, level):
     assert room_finding(room, pool).level == level
 

@@ -77,7 +77,7 @@ def test_finished_html_is_harmless_on_its_own(html, fine):
     "piece", ["<a ", "<", "<a href=x ", '<a b="', "<a b=c/", "<!--", "<p>", "<title>", " ", "<a\t"]
 )
 def test_hostile_sources_take_linear_time(piece):
-    started = time.perf_counter()
+    started = time.process_time()
     places([piece * (128_000 // len(piece)), "x"])
     harmless(piece * (128_000 // len(piece)))
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1

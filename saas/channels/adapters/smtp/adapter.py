@@ -91,7 +91,7 @@ class SmtpAdapter:
         return None
 
     def _all_busy(self) -> bool:
-        return all(lane.is_ready and not lane.is_idle for lane in self._lanes.values())
+        return all(lane.is_proven and not lane.is_idle for lane in self._lanes.values())
 
     def _is_done(self) -> bool:
         if any(lane.letter or lane.offered for lane in self._lanes.values()):
