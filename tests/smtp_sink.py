@@ -112,7 +112,8 @@ class SmtpSink:
         self.extensions, self.greeting = tuple(extensions), greeting
         self.end_after = end_after  # messages after which a connection is ended without a word, as idle relays do
         self.newest_tls = ssl.TLSVersion.TLSv1_3
-        self.at_once: int | None = None  # connections beyond so many get a 421 for a greeting
+        self.at_once: int | None = None  # connections beyond so many get a 421
+        self.tells_late = False  # and not for a greeting, but as the answer to MAIL
         self.drip_s: float | None = None  # answers leave byte by byte, so long apart
         self.is_lenient = False  # DATA is answered by 354 even if there is no recipient
         self.gathers = False  # answers are held back while more commands have come, and leave together (RFC 2920)
@@ -215,10 +216,10 @@ class SmtpSink:
         with self._change:
             self.connections += 1
             self._open.add(talk)
-            refused = self.at_once is not None and len(self._open) > self.at_once
+            talk.is_one_too_many = self.at_once is not None and len(self._open) > self.at_once
         try:
-            if refused:
-                talk.refuse("421 4.7.0 too many connections")
+            if talk.is_one_too_many and not self.tells_late:
+                talk.refuse()
             if self.tls is not None:
                 talk.secure(self.tls)
             talk.run()
@@ -242,6 +243,7 @@ class _Talk:
         self.sender: str | None = None
         self.rcpts: list[str] = []
         self.kept = 0
+        self.is_one_too_many = False
 
     def run(self) -> None:
         self.say(self.sink.greeting)
@@ -260,8 +262,8 @@ class _Talk:
             else:
                 handler(line)
 
-    def refuse(self, greeting: str) -> None:
-        self.say(greeting)
+    def refuse(self) -> None:
+        self.say("421 4.7.0 too many connections")
         raise _Over
 
     def on_ehlo(self, line: str) -> None:
@@ -291,6 +293,8 @@ class _Talk:
         self.say("235 2.7.0 welcome" if self.signed_in else "535 5.7.8 wrong user name or password")
 
     def on_mail(self, line: str) -> None:
+        if self.is_one_too_many:
+            self.refuse()
         if not self.signed_in:
             self.say("530 5.7.0 sign in first")
             return

@@ -26,10 +26,15 @@ class Tally:
     def __init__(self) -> None:
         self.ran: Counter[str] = Counter()
         self.skipped: Counter[str] = Counter()
+        self.lives: Counter[str] = Counter()
         self.started = monotonic()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count a test once: when its call ends, or where it was skipped or broke before."""
+        if report.when == "call":
+            for name, counts in report.user_properties:
+                if name == "lives" and isinstance(counts, dict):
+                    self.lives.update(counts)
         folder = report.nodeid.split("/")[1] if "/" in report.nodeid else "other"
         if report.skipped:
             self.skipped[folder] += 1
@@ -51,6 +56,9 @@ class Tally:
         ]
         minutes = (monotonic() - self.started) / 60
         terminalreporter.write_line(f"ran: {', '.join(parts) or 'nothing'} in {minutes:.1f} min")
+        if self.lives:
+            lived = self.lives.pop("lives")
+            terminalreporter.write_line(f"{lived} lives; " + ", ".join(f"{n} {c}" for n, c in sorted(self.lives.items())))
         if self.skipped["web"]:
             word = "which fails in CI" if os.environ.get("CI") == "1" else "see: make browser"
             terminalreporter.write_line(f"{self.skipped['web']} page tests were skipped ({word})", red=True)

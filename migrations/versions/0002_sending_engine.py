@@ -17,6 +17,12 @@ def upgrade() -> None:
     _channel_columns()
     _workspace_columns()
     _create_tables()
+    op.create_index(
+        "ix_entry_context", "entry", ["tenant_id", "entered_at"], postgresql_where=sa.text("context IS NOT NULL")
+    )
+    op.create_index(
+        "ix_delivery_merge", "delivery", ["tenant_id", "claimed_at"], postgresql_where=sa.text("merge IS NOT NULL")
+    )
     for table in TENANT_TABLES:
         _isolate(table)
     for table in (*TENANT_TABLES, *GLOBAL_TABLES):
@@ -135,6 +141,8 @@ def _create_tables() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("ix_delivery_merge")
+    op.drop_index("ix_entry_context")
     for table in ("workspace_pace", "seal", "quota_use", "channel_health", "alert"):
         op.drop_table(table)
     op.drop_constraint("ck_workspace_cap_whole", "workspace")

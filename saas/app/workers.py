@@ -32,6 +32,7 @@ from sqlalchemy.orm import Session
 from saas.app.bells import BellsOnly
 from saas.app.factory import check_database_role, connect_redis, create_app
 from saas.app.kinds import kinds_for
+from saas.app.rounds import Rounds
 from saas.content.jail.renderer import Renderer
 from saas.http.shell import Shell
 from saas.kernel.clock import monotonic
@@ -40,6 +41,7 @@ from saas.platform.agenda.work import VISIT_S, Doer, due_queues, work
 from saas.platform.db import db
 from saas.platform.queue import BellJob, BellQueue
 from saas.platform.settings import Settings
+from saas.sending.service import sealed
 from saas.sending.service.addressees import Addresser
 from saas.sending.service.compiled import Compiler
 from saas.sending.service.deliver import SenderProcess
@@ -209,9 +211,11 @@ class ResidentWorker(_AgendaWorker, SimpleWorker):
 
     def make_doer(self, shell: Shell, leaving: Callable[[], bool]) -> Doer:
         """Enter the register of senders, then work."""
-        home = shell.settings.home
-        recover_dead_senders(db.engine, shell.clock.now(), home=home)  # before our own journal lies among them
-        owner = Owner(db.engine, queue=_Setting.queue, clock=shell.clock, home=home)
+        home, now = shell.settings.home, shell.clock.now()
+        state = sealed.check_in(db.engine, file=shell.settings.seal_path, now=now)
+        sealed.hold_all(db.engine, now=now)
+        recover_dead_senders(db.engine, now, home=home)  # before our own journal lies among them
+        owner = Owner(db.engine, queue=_Setting.queue, clock=shell.clock, home=home, identity=state.identity)
         compiler = Compiler(Renderer())
         self.sender = SenderProcess(
             owner=owner,
@@ -315,6 +319,8 @@ def run_dispatcher(settings: Settings) -> None:
     shell = _shell(app)
     with app.app_context():
         engine = db.engine
+    rounds = Rounds(engine, shell.clock)
+    rounds.start()
     next_recovery = 0.0
     while not stopping.is_set():
         try:
@@ -328,3 +334,4 @@ def run_dispatcher(settings: Settings) -> None:
             # The dispatcher only helps; whatever broke is tried again in a second.
             log.exception("dispatcher.failed")
         stopping.wait(_TICK_S)
+    rounds.stop()

@@ -147,7 +147,7 @@ class Script:
 
 
 class Letter:
-    """A message compiled once. For one thread, which asks the renderer nothing else while it reads from `write`."""
+    """A message compiled once; several threads may write it at the same time."""
 
     def __init__(self, script: Script, letterhead: Letterhead, shared: Mapping[str, object]) -> None:
         self._script = script

@@ -131,6 +131,8 @@ class Entry(TenantScoped, Model):
             unique=True,
             postgresql_where=sa.text("single AND ended_at IS NULL"),
         ),
+        # For retention: what a call sent along is forgotten after 90 days. Cohorts have none and stand not in it.
+        sa.Index("ix_entry_context", "tenant_id", "entered_at", postgresql_where=sa.text("context IS NOT NULL")),
     )
 
 
@@ -258,4 +260,6 @@ class Delivery(TenantScoped, Model):
     __table_args__ = (
         one_of("exc", Exc),
         sa.Index("ix_delivery_contact", "tenant_id", "contact_id", "claimed_at"),
+        # For retention: kept values are forgotten after 30 days. Marketing keeps none and stands not in it.
+        sa.Index("ix_delivery_merge", "tenant_id", "claimed_at", postgresql_where=sa.text("merge IS NOT NULL")),
     )

@@ -58,7 +58,7 @@ class Person:
 class Claimed:
     """A chunk in our hands. `claimed_at` is the claim's moment: later opt-outs are looked up between messages.
 
-    deaths: how many senders died over these people.
+    deaths: how many senders died over these people. next_at: when the run's next chunk is due, None if there is none.
     """
 
     tenant_id: UUID
@@ -73,6 +73,7 @@ class Claimed:
     token: int
     size: int
     deaths: int
+    next_at: datetime | None
     claimed_at: datetime
     marketing: bool
     topic: str | None

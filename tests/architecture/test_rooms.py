@@ -5,7 +5,7 @@ from tests.architecture.trees import SAAS, modules, name, tree
 MOST_LINES = 350
 # Longer by design, with their own limit.
 LONGER = {
-    "saas/content/jail/child.py": 450,  # runs in an interpreter of its own, which can import nothing of ours
+    "saas/content/jail/child.py": 500,  # runs in an interpreter of its own, which can import nothing of ours
 }
 FEATURES = (
     "accounts", "audiences", "audit", "campaigns", "channels", "content", "intake", "journeys", "ledger", "notices",

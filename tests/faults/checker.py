@@ -119,7 +119,11 @@ def _transactional(verdict: Verdict, stage: Stage, side: Side, people: list[Pers
             problems.append(f"{side.name}: {person.email} {person.state} without a reason")
         if person.email not in stage.facts.called_again and count - 1 > crashes + (stage.facts.unanswered and 4):
             problems.append(f"{side.name}: {person.email} got {count} copies after {crashes} crashes")
-    problems += [f"{side.name}: {rcpt} got {len(found)} Message-IDs" for rcpt, found in ids.items() if len(found) > 1 and rcpt not in stage.facts.called_again]
+    problems += [
+        f"{side.name}: {rcpt} got {len(found)} Message-IDs"
+        for rcpt, found in ids.items()
+        if len(found) > 1 and rcpt not in stage.facts.called_again
+    ]
     verdict.judge("I5", problems[:5])
     extra = sum(count - 1 for rcpt, count in copies.items() if rcpt not in stage.facts.called_again)
     allowed = stage.facts.in_flight + stage.facts.unanswered * 5 + stage.facts.cuts * len(people)
@@ -136,7 +140,9 @@ def _nowhere(side: Side, people: list[Person]) -> list[str]:
 def _everybody(stage: Stage, side: Side, marketing: int, calls: int) -> list[str]:
     """Whoever should have entered did: the whole list, and everybody whose call was answered."""
     found = []
-    state = stage.books.one("SELECT state FROM campaign WHERE campaign_id = %s AND kind = 'dated'", campaign_uuid(side.marketing))
+    state = stage.books.one(
+        "SELECT state FROM campaign WHERE campaign_id = %s AND kind = 'dated'", campaign_uuid(side.marketing)
+    )
     if state == "completed" and marketing != len(side.people):
         found.append(f"{side.name}: {marketing} of {len(side.people)} people entered")
     answered = [shop for shop in stage.shops if shop.side is side and not shop.ending.is_set() and not shop.refused]

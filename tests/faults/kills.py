@@ -35,7 +35,7 @@ def run(*, people: int, kills: int, seed: int) -> int:
         click.echo(
             f"{people} people of two tenants, {kills} kills, seed {seed}; built in {monotonic() - started:.1f} s"
         )
-        with Stage(cluster, scene, Dice(seed, "kills"), delay_s=0.0, look_every_s=2.0) as stage:
+        with Stage(cluster, scene, Dice(seed, "kills"), pace_s=0.0, look_every_s=2.0) as stage:
             problems = _play(stage, people, kills)
         problems += [f"{stage.left} could not be ended"] if stage.left else []
     finally:

@@ -42,7 +42,7 @@ def run(*, most: int, step: int, seed: int) -> int:
                 pg_proxy=True,
                 redis_proxy=True,
                 smtp_proxy=True,
-                delay_s=0.0,
+                pace_s=0.0,
                 look_every_s=1.0,
             ) as stage:
                 failed += _loop(stage, kind, most, step)

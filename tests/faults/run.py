@@ -55,6 +55,10 @@ class Rig:
     def dice(self, name: str = "") -> Dice:
         return Dice(self.seed, f"{self.result.fault.number}:{name}")
 
+    def lasting(self, seconds: float) -> float:
+        """The pace of the relays at which a whole stage takes about so long."""
+        return seconds / (2 * self.scene.count)
+
     @contextlib.contextmanager
     def stage(self, name: str = "", **options: Any) -> Iterator[Stage]:
         """Set a stage up; when its scenario is over, all invariants are checked, and everything is ended."""

@@ -97,7 +97,9 @@ def make_stage(app: Flask, engine: sa.Engine, owner_engine: sa.Engine, now: date
     tag = uuid4().hex[:12]
     with Session(engine, expire_on_commit=False) as session:
         people = [
-            accounts.ensure_account(session, email=f"{name}.{tag}@lantern.example", name=name.title(), now=now).account_id
+            accounts.ensure_account(
+                session, email=f"{name}.{tag}@lantern.example", name=name.title(), now=now
+            ).account_id
             for name in ("author", "approver")
         ]
         agency = workspaces.create_agency(session, name="Lantern Agency", owner_id=people[0], now=now)
@@ -144,7 +146,9 @@ def _place(stage: Stage, life: Life, number: int) -> Place:
         author = _actor(stage.author, row.tenant_id, Role.ADMIN)
         project = workspaces.create_project(session, actor=author, name="Winter season", now=life.start)
         session.commit()
-        return Place(row.tenant_id, project.project_id, uuid7(), author, _actor(stage.approver, row.tenant_id, Role.APPROVER))
+        return Place(
+            row.tenant_id, project.project_id, uuid7(), author, _actor(stage.approver, row.tenant_id, Role.APPROVER)
+        )
 
 
 def _actor(account_id: UUID, tenant_id: UUID, role: Role) -> Actor:
@@ -164,7 +168,9 @@ def _people(ground: Ground, number: int) -> None:
         ground.contacts[person.no] = UUID(bytes=digest, version=4)
     stamp = {"tenant_id": place.tenant_id, "created_at": now, "updated_at": now, "version": 1}
     with ground.session(number) as session:
-        session.add(ContactList(**stamp, list_id=place.list_id, project_id=place.project_id, name="Club", description=""))
+        session.add(
+            ContactList(**stamp, list_id=place.list_id, project_id=place.project_id, name="Club", description="")
+        )
         session.flush()
         session.execute(
             sa.insert(Contact),
@@ -248,7 +254,13 @@ def publish(ground: Ground, number: int, now: datetime) -> None:
     place, campaign_id = ground.places[plan.place], ground.campaigns[number]
     with ground.session(plan.place) as session:
         row = submission.submit(
-            session, actor=place.author, campaign_id=campaign_id, no=no, version=None, renderer=ground.stage.renderer, now=now
+            session,
+            actor=place.author,
+            campaign_id=campaign_id,
+            no=no,
+            version=None,
+            renderer=ground.stage.renderer,
+            now=now,
         )
         approval.approve(
             session, actor=place.approver, campaign_id=campaign_id, no=no, seen_hash=row.content_hash or "", comment="",

@@ -5,8 +5,11 @@ then does what it does when a process is killed: its locks are gone, its sockets
 stays.
 """
 
+import base64
 import json
+import logging
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -14,6 +17,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+import structlog
 
 from saas.app.factory import create_app
 from saas.kernel import fault
@@ -23,6 +28,7 @@ from tests.engine_room import engine_room
 from tests.lives import speed
 
 ROOT = Path(__file__).parents[2]
+_VARIABLE = "NURSERY_SETTINGS"
 
 
 @dataclass(frozen=True)
@@ -41,10 +47,10 @@ class Order:
 class Nursery:
     """The process, from the outside."""
 
-    def __init__(self, environ: dict[str, str]) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.lives.nursery"],
-            cwd=ROOT, env={**os.environ, "NURSERY_SETTINGS": json.dumps(environ)},
+            cwd=ROOT, env={**os.environ, _VARIABLE: base64.b64encode(pickle.dumps(settings)).decode()},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
 
@@ -79,8 +85,8 @@ class Nursery:
 
 
 def main() -> None:
-    environ = json.loads(os.environ["NURSERY_SETTINGS"])
-    settings = Settings.from_env(environ, embedded=True)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    settings = pickle.loads(base64.b64decode(os.environ[_VARIABLE]))
     app = create_app(settings)
     mutant = os.environ.get("MUTANT")
     if mutant:

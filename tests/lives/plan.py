@@ -98,7 +98,7 @@ def _campaigns(dice: Dice, start: datetime, zones: tuple[str, ...]) -> tuple[Sen
         place = number % 2 if dice.below(3) else 0
         zone = dice.pick(zones)
         plan = Sending(number, place, marketing=kind != "called", zone=zone, wall=None)
-        cap = dice.pick((None, None, None, (1, 7), (2, 1), (0, 1))) if plan.marketing else None
+        cap = dice.pick((None,) * 8 + ((1, 7), (1, 7), (2, 1), (0, 1))) if plan.marketing else None
         if kind == "dated":
             plan = replace(plan, wall=_wall(dice, start, zone), **_pace(dice))
         found.append(replace(plan, cap=cap))
@@ -163,8 +163,8 @@ def _events(dice: Dice, people: tuple[Somebody, ...], campaigns: tuple[Sending, 
         events += _orders(dice, campaign.no)
         events += _edits(dice, campaign)
     for _ in range(dice.below(8)):
-        who = dice.pick(people)
         campaign = dice.pick(campaigns)
+        who = dice.pick([person for person in people if person.place == campaign.place])
         amid = 1 + dice.below(6) if dice.below(2) else 0
         events.append(Event(_when(dice), dice.pick(PERSONAL), campaign.no, who.no, amid=amid))
     events += _faults(dice)
@@ -188,29 +188,39 @@ def _calls(dice: Dice, campaign: int, mine: tuple[int, ...]) -> list[Event]:
 
 
 def _orders(dice: Dice, campaign: int) -> list[Event]:
+    """Pauses with their end, then stops of every kind; what happens amid a sending waits for it from the start."""
     found = []
     if dice.below(3) == 0:
-        at = _when(dice)
         amid = dice.pick((0, 1, 2, 4))
+        at = _when(dice) if amid == 0 else 0.0
         found.append(Event(at, "pause", campaign, amid=amid))
-        found.append(Event(at + dice.pick((5, 120, 3000)), "resume", campaign))
-    if dice.below(4) == 0:
-        found.append(Event(_when(dice), dice.pick(("stop", "stop", "revoke")), campaign, amid=dice.pick((0, -1, 1, 2, 5))))
+        found.append(Event(max(at, 300.0) + dice.pick((5, 120, 3000, 12000)), "resume", campaign))
+    match dice.below(16):
+        case 0 | 1:
+            found.append(Event(dice.pick((1.0, 30.0, 240.0, 361.0)), "stop", campaign))
+        case 2 | 3:
+            found.append(Event(0.0, "stop", campaign, amid=1 + dice.below(6)))
+        case 4 | 5:
+            found.append(Event(0.0, "stop", campaign, amid=-1))
+        case 6 | 7:
+            amid = dice.pick((0, 1, 3))
+            found.append(Event(0.0 if amid else dice.pick((30.0, 361.0)), "revoke", campaign, amid=amid))
     return found
 
 
 def _edits(dice: Dice, campaign: Sending) -> list[Event]:
-    if dice.below(3):
+    if dice.below(5) > 1:
         return []
     what = dice.pick(EDITS)
     amid = 0 if what == "revise" else dice.pick((0, 0, 1, 3))
-    return [Event(dice.pick((60.0, 240.0)) if what == "revise" else _when(dice), what, campaign.no, amid=amid)]
+    at = dice.pick((60.0, 100.0)) if what == "revise" else 0.0 if amid else _when(dice)
+    return [Event(at, what, campaign.no, amid=amid)]
 
 
 def _faults(dice: Dice) -> list[Event]:
     found = []
-    for what, one_in in (("die", 3), ("lose_host", 8), ("suspend", 8), ("lose_bell", 5), ("double_bell", 5),
-                         ("jump", 5), ("lose_commit", 5)):  # fmt: skip
+    for what, one_in in (("die", 2), ("lose_host", 6), ("suspend", 6), ("lose_bell", 6), ("double_bell", 6),
+                         ("jump", 6), ("lose_commit", 6)):  # fmt: skip
         if dice.below(one_in) == 0:
             found += [_fault(dice, what) for _ in range(1 + (what == "die" and dice.below(3) == 0))]
     return found
@@ -218,4 +228,7 @@ def _faults(dice: Dice) -> list[Event]:
 
 def _fault(dice: Dice, what: str) -> Event:
     seconds = dice.pick((-3600.0, -60.0, 30.0, 1200.0, 7200.0)) if what == "jump" else 0.0
-    return Event(_when(dice), what, point=dice.pick(POINTS), nth=1 + dice.below(6), seconds=seconds)
+    point = dice.pick(POINTS)
+    nth = 1 + dice.below(2 if point.startswith(("claim", "settle")) else 5)
+    at = _when(dice) if what == "jump" else dice.pick((0.0, 0.0, 300.0, 3600.0))
+    return Event(at, what, point=point, nth=nth, seconds=seconds)

@@ -28,24 +28,29 @@ KEEPS = {"accepted", "silent"}
 class Witness(Protocol):
     """Who is told what happens; called in the connection's thread, one thing at a time."""
 
-    def began(self, channel: str, address: str) -> None: ...
-    def kept(self, channel: str, address: str, code: str) -> None: ...
-    def answered(self, channel: str, address: str, code: str, word: str) -> None: ...
+    def wanted(self, sender: str, channel: str, address: str) -> None: ...
+    def began(self, sender: str, channel: str, address: str) -> None: ...
+    def kept(self, sender: str, channel: str, address: str, code: str) -> None: ...
+    def answered(self, sender: str, channel: str, address: str, code: str, word: str) -> None: ...
 
 
 @dataclass
 class Provider:
-    """One server for many lives; `witness` changes with the life. scripts: channel and address to words, used up."""
+    """One server for many lives; `witness` changes with the life.
+
+    scripts: channel and address to words, used up. sender: whose connections those are that are made now.
+    """
 
     scripts: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     witness: Witness | None = None
-    refuses: bool = False
+    sender: str = ""
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def __post_init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port: int = self._listener.getsockname()[1]
-        self._open: set[socket.socket] = set()
+        self._open: dict[socket.socket, str] = {}
+        self._ended = threading.Condition(self._lock)
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
@@ -64,6 +69,12 @@ class Provider:
             for conn in self._open:
                 with contextlib.suppress(OSError):
                     conn.shutdown(socket.SHUT_RDWR)
+
+    def wait_for_end(self, sender: str, *, timeout_s: float = 10) -> None:
+        """Wait until everything that a dead sender had written is read. Raises TimeoutError."""
+        with self._ended:
+            if not self._ended.wait_for(lambda: sender not in self._open.values(), timeout_s):
+                raise TimeoutError(f"{sender} still talks")
 
     def next_word(self, channel: str, address: str, stage: str) -> str | None:
         """Return the word due at this stage, using it up; None when all is well so far."""
@@ -91,11 +102,12 @@ class Provider:
     def _serve(self, conn: socket.socket) -> None:
         conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with self._lock:
-            self._open.add(conn)
+            sender = self._open[conn] = self.sender
         with contextlib.suppress(OSError, _Over), conn, conn.makefile("rb") as lines:
-            _Talk(self, conn, lines).run()
-        with self._lock:
-            self._open.discard(conn)
+            _Talk(self, conn, lines, sender).run()
+        with self._ended:
+            del self._open[conn]
+            self._ended.notify_all()
 
 
 class _Over(Exception):
@@ -103,8 +115,8 @@ class _Over(Exception):
 
 
 class _Talk:
-    def __init__(self, provider, conn, lines) -> None:
-        self.provider, self.conn, self.lines = provider, conn, lines
+    def __init__(self, provider, conn, lines, sender) -> None:
+        self.provider, self.conn, self.lines, self.sender = provider, conn, lines, sender
         self.channel = self.address = ""
 
     def say(self, text: str) -> None:
@@ -145,11 +157,12 @@ class _Talk:
             self.say("503 5.5.1 nobody to send it to")
             return
         channel, address = self.channel, self.address
+        self.provider.tell(lambda witness: witness.wanted(self.sender, channel, address))
         self.say("354 go ahead")
         first = self.lines.readline()
         if not first:
             raise _Over
-        self.provider.tell(lambda witness: witness.began(channel, address))
+        self.provider.tell(lambda witness: witness.began(self.sender, channel, address))
         cut = self.provider.next_word(channel, address, "body")
         if cut is not None:
             self.answer(cut, address, "")
@@ -157,7 +170,7 @@ class _Talk:
         self.address = ""
         word = self.provider.next_word(channel, address, "dot") or "accepted"
         if word in KEEPS:
-            self.provider.tell(lambda witness: witness.kept(channel, address, code))
+            self.provider.tell(lambda witness: witness.kept(self.sender, channel, address, code))
         self.answer(word, address, code)
 
     def content(self, first: bytes) -> str:
@@ -172,7 +185,7 @@ class _Talk:
 
     def answer(self, word: str, address: str, code: str) -> None:
         plain, text = word.partition("@")[0], SAID[word][1]
-        self.provider.tell(lambda witness: witness.answered(self.channel, address, code, plain))
+        self.provider.tell(lambda witness: witness.answered(self.sender, self.channel, address, code, plain))
         if text:
             self.say(text)
         if word in ENDS:

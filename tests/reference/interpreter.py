@@ -1,6 +1,6 @@
 """Plays a life by the text: told every fact in order, it says what is wrong with it (product.md, ledger.md)."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -26,6 +26,7 @@ from tests.reference.words import (
     Tampered,
     Told,
     Visited,
+    Wanted,
 )  # fmt: skip
 
 Key = tuple[int, int, str]
@@ -40,6 +41,9 @@ class _Campaign:
     effective_at: datetime | None = None
     started_at: datetime | None = None
     is_tampered: bool = False
+    is_forged: bool = False  # in the document or the approval, which the start looks at too
+    tampered_visit: int = -1
+    told_visit: int = -1
     begun: set[int] = field(default_factory=set)
     keys: set[tuple[int, str]] = field(default_factory=set)
 
@@ -78,6 +82,8 @@ class Interpreter:
         self._visit = 0
         self._begun: Counter[str] = Counter()
         self._last: dict[str, _Last] = {}
+        self._wanted: dict[str, _Last] = {}
+        self._in_flight: list[list[Key]] = []
         self._slack: Counter[str] = Counter()
         self._deaths = 0
 
@@ -106,6 +112,10 @@ class Interpreter:
             self._wrong(f"different: {key} is nobody who entered")
         for key in sorted(expected.keys() & became.keys()):
             self._judge(key, expected[key], became[key])
+        for keys in self._in_flight:
+            unsure = [key for key in keys if key in became and became[key].reason == "sender_died"]
+            if len(unsure) > 1:
+                self._wrong(f"different: {unsure} are uncertain, one message was in flight")
         self._judge_quotas()
 
     def _judge(self, key: Key, expected: Expected, became: Became) -> None:
@@ -128,7 +138,7 @@ class Interpreter:
     def _judge_quotas(self) -> None:
         used: Counter[tuple[int, str]] = Counter()
         for way in self.ways.values():
-            place = self._people[way.person].plan.place
+            place = self._place_of(way)
             used.update((place, at.strftime("%Y-%m")) for at in way.copies)
         for (place, month), count in used.items():
             if place in self._quotas and count > self._quotas[place]:
@@ -158,12 +168,12 @@ class Interpreter:
             return
         dated = campaign.plan.wall is not None
         late = campaign.state == "scheduled" and dated and now > campaign.effective_at + GRACE
-        if campaign.is_tampered or late:
+        if campaign.is_forged or late:
             campaign.state = "held"
             return
         campaign.state, campaign.started_at = "active", now
         for person in self._people.values() if dated else ():
-            if person.is_listed and person.plan.place == campaign.plan.place:
+            if person.is_listed and not person.is_erased and person.plan.place == campaign.plan.place:
                 self._enter(campaign, person, "", now, single=False)
 
     def _enter(self, campaign: _Campaign, person: _Person, code: str, now: datetime, *, single: bool) -> None:
@@ -202,7 +212,7 @@ class Interpreter:
     def _look(self, now: datetime) -> None:
         for way in self.ways.values():
             campaign = self._campaigns[way.campaign]
-            if campaign.state == "active":
+            if campaign.state == "active" or campaign.told_visit == self._visit:
                 way.look(now, self._reasons(way, now))
 
     @tell.register
@@ -222,6 +232,7 @@ class Interpreter:
     @tell.register
     def _told(self, fact: Told) -> None:
         campaign = self._campaigns[fact.campaign]
+        campaign.told_visit = self._visit
         match fact.order:
             case "pause":
                 campaign.state = "paused"
@@ -232,7 +243,9 @@ class Interpreter:
 
     @tell.register
     def _tampered(self, fact: Tampered) -> None:
-        self._campaigns[fact.campaign].is_tampered = not fact.mended
+        campaign = self._campaigns[fact.campaign]
+        campaign.tampered_visit, campaign.is_tampered = self._visit, True
+        campaign.is_forged = campaign.is_forged or not fact.is_channel
 
     @tell.register
     def _called(self, fact: Called) -> None:
@@ -267,7 +280,12 @@ class Interpreter:
         return right | ({"suppressed"} if person.bounced else set())
 
     @tell.register
+    def _wanted_now(self, fact: Wanted) -> None:
+        self._wanted[fact.sender] = _Last(fact.campaign, fact.person)
+
+    @tell.register
     def _began(self, fact: Began) -> None:
+        self._wanted.pop(fact.sender, None)
         self._begun[fact.sender] += 1
         self._last[fact.sender] = _Last(fact.campaign, fact.person)
         campaign, person = self._campaigns[fact.campaign], self._people[fact.person]
@@ -279,7 +297,8 @@ class Interpreter:
             self._wrong(f"too early: {fact.person} in campaign {fact.campaign} at {fact.at}")
         if campaign.state != "active" and not self._use_slack(fact.sender):
             self._wrong(f"sent to {fact.person} while campaign {fact.campaign} was {campaign.state}")
-        if campaign.is_tampered:
+        if campaign.is_tampered and campaign.tampered_visit != self._visit:
+            # Each claim compares; what was claimed before is what was signed.
             self._wrong(f"sent to {fact.person} although campaign {fact.campaign} is not what was signed")
         reasons = self._reasons(ways[0], fact.at) - {"quota"}
         if reasons == {"suppressed"} and not person.suppressed and person.bounced != "surely":
@@ -349,16 +368,22 @@ class Interpreter:
         self._deaths += 1
         for person in self._people.values():
             person.bounced = "perhaps" if person.bounced == "maybe" else person.bounced
-        last = self._last.pop(fact.sender, None)
         if fact.away:
             for way in self.ways.values():
                 if self._campaigns[way.campaign].started_at is not None:
                     way.lose()
+        self._in_flight.append([])
+        for last in (self._last.pop(fact.sender, None), self._wanted.pop(fact.sender, None)):
+            self._died_over(last)
+
+    def _died_over(self, last: _Last | None) -> None:
+        """What it was about to send, or had just sent, may be in its journal as offered."""
         if last is None:
             return
         for way in self._ways_of(last.campaign, last.person):
-            if last.code in {None, way.code}:
-                way.die(was_kept=bool(way.copies) and last.code is not None, was_answered=last.was_answered)
+            if last.code in {None, way.code} and (way.is_open or last.was_answered):
+                way.die(was_kept=last.code is not None, was_answered=last.was_answered)
+                self._in_flight[-1].append((way.campaign, way.person, way.code))
 
     # What holds ---------------------------------------------------------------------------------------------------
 
@@ -386,10 +411,12 @@ class Interpreter:
 
     def _quota_reason(self, place: int) -> set[str]:
         quota = self._quotas.get(place)
-        people: dict[int, int] = defaultdict(int)
-        for way in self.ways.values():
-            people[self._people[way.person].plan.place] += 1
-        return {"quota"} if quota is not None and people[place] > quota else set()
+        # Each try reserves; whether one that came to nothing is given back, the text does not say.
+        tries = sum(max(1, way.answers + way.deaths) for way in self.ways.values() if self._place_of(way) == place)
+        return {"quota"} if quota is not None and tries + self._deaths > quota else set()
+
+    def _place_of(self, way: Way) -> int:
+        return self._people[way.person].plan.place
 
     def _wrong(self, text: str) -> None:
         self.findings.append(text)

@@ -7,10 +7,11 @@ TRIES = 5
 MARKETING_WINDOW = timedelta(hours=24)
 TRANSACTIONAL_WINDOW = timedelta(minutes=10)
 OPEN, ACCEPTED, FAILED, UNCERTAIN = "open", "accepted", "failed", "uncertain"
-# What somebody is after the provider's word; a fault of the channel costs nobody a try.
+# What somebody is after the provider's word; a fault of the channel costs nobody a try. A connection that ends in the
+# middle of a content may have taken the rest of it along: the sender has written the dot, or it has not.
 _AFTER = {
     "accepted": {ACCEPTED}, "nobody": {FAILED}, "no": {FAILED}, "policy": {OPEN, FAILED}, "busy": {OPEN},
-    "cut": {OPEN}, "silent": {UNCERTAIN},
+    "cut": {OPEN, UNCERTAIN}, "silent": {UNCERTAIN},
 }  # fmt: skip
 
 
@@ -34,6 +35,7 @@ class Way:
     copies: list[datetime] = field(default_factory=list)
     repeats: int = 0
     tries: int = 0
+    answers: int = 0
     deaths: int = 0
     is_expired: bool = False
 
@@ -64,12 +66,12 @@ class Way:
 
     def answer(self, word: str, at: datetime) -> None:
         """The provider's word, and the sender lives to hear it."""
-        if word == "silent" and not self.marketing:
-            self.repeats += 1
+        self.answers += 1
         if word == "later" or (word == "silent" and not self.marketing):
+            self.repeats += word == "silent"
             self._deferred(at)
             return
-        self.may_be = set(_AFTER[word])
+        self.may_be = _AFTER[word] - (set() if self.marketing else {UNCERTAIN})
         if OPEN in self.may_be:
             self.not_before = at
 
@@ -80,8 +82,8 @@ class Way:
 
     def die(self, *, was_kept: bool, was_answered: bool) -> None:
         """Their sender died while it was about them."""
-        if not was_answered:
-            self.may_be = set() if was_kept else {OPEN}
+        if was_kept and not was_answered:
+            self.may_be = set()
         if self.marketing:
             self.may_be.add(UNCERTAIN)
             return

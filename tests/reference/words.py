@@ -75,10 +75,10 @@ class Told:
 
 @dataclass(frozen=True)
 class Tampered:
-    """Something is not what was signed any more; `mended`: it is again."""
+    """Something is not what was signed any more. is_channel: how it leaves, which only a claim can see."""
 
     campaign: int
-    mended: bool = False
+    is_channel: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,17 @@ class Called:
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """The provider wants the content of a message."""
+
+    campaign: int
+    person: int
+    sender: str
+
+
+@dataclass(frozen=True)
 class Began:
-    """The provider wants the content of a message, and gets it."""
+    """The provider gets the content of a message."""
 
     campaign: int
     person: int
@@ -146,7 +155,7 @@ class Died:
 
 
 Fact = (
-    Published | Visited | Looked | Changed | Told | Tampered | Called | Began | Kept | Answered | Slept | Died
+    Published | Visited | Looked | Changed | Told | Tampered | Called | Wanted | Began | Kept | Answered | Slept | Died
 )  # fmt: skip
 
 

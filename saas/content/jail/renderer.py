@@ -1,9 +1,9 @@
-"""The parent's half: one jailed child per process, started when first needed and anew after each death."""
+"""The parent's half: jailed children, started when they are needed and anew after each death."""
 
 import json
 import os
-from collections.abc import Generator, Iterable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from threading import Lock
 from types import TracebackType
 from typing import Final, Self
@@ -19,6 +19,7 @@ TIMEOUT_S: Final = 2.0
 WINDOW: Final = 250  # items in one request, and
 WINDOW_BYTES: Final = 8 << 20  # their size: both bound what the child holds
 MAX_ROW: Final = 4 << 20
+_KEPT: Final = 2  # idle children; each takes some 40 MB
 DEATHS_IN_A_ROW: Final = 3  # then it is the template's fault, and all who remain fail
 
 _NO_RENDERER: Final = "The renderer for templates does not start."
@@ -27,13 +28,47 @@ _UNUSABLE: Final = RenderFailure("a value can't be used")
 _log = structlog.get_logger()
 
 
+class _Desk:
+    """A place for one child. Used by one caller at a time."""
+
+    def __init__(self) -> None:
+        self._child: Child | None = None
+
+    def child(self) -> Child:
+        """Return the child that lives, else a new one. Raises Unavailable."""
+        child = self._child
+        if child is not None and child.owner == os.getpid() and child.alive():
+            return child
+        self.clear()
+        try:
+            self._child = Child()
+        except (Gone, OSError) as error:
+            raise Unavailable(_NO_RENDERER) from error
+        return self._child
+
+    @property
+    def pid(self) -> int:
+        """The child's process id, 0 if there is none."""
+        return self._child.pid if self._child is not None else 0
+
+    def clear(self) -> None:
+        """End the child."""
+        child, self._child = self._child, None
+        if child is None:
+            return
+        if child.owner == os.getpid():
+            child.end()
+        else:
+            child.disown()
+
+
 class Renderer:
-    """Parses and renders Liquid in a jailed child. May be shared between threads; they take turns."""
+    """Parses and renders Liquid in jailed children. May be shared between threads: each gets a child of its own."""
 
     def __init__(self, *, timeout_s: float = TIMEOUT_S) -> None:
         self._timeout_s = timeout_s
         self._lock = Lock()
-        self._child: Child | None = None
+        self._free: list[_Desk] = []
 
     def __enter__(self) -> Self:
         return self
@@ -42,15 +77,37 @@ class Renderer:
         self.close()
 
     def close(self) -> None:
-        """End the child. A closed renderer starts a new one when it is used again."""
+        """End the children. A closed renderer starts new ones when it is used again."""
         with self._lock:
-            self._bury()
+            free, self._free = self._free, []
+        for desk in free:
+            desk.clear()
+
+    def children(self) -> list[int]:
+        """Return the process ids of the children that wait for work."""
+        with self._lock:
+            return [desk.pid for desk in self._free if desk.pid]
 
     @property
     def jail(self) -> str:
-        """What holds the child in: "limits+seccomp" on x86-64 Linux, "limits" elsewhere."""
+        """What holds the children in: "limits+seccomp" on x86-64 Linux, "limits" elsewhere."""
+        with self._desk() as desk:
+            return desk.child().jail
+
+    @contextmanager
+    def _desk(self) -> Iterator[_Desk]:
+        """Have a desk for oneself; the one used last is the first to be used again, and a few are kept."""
         with self._lock:
-            return self._running().jail
+            desk = self._free.pop() if self._free else _Desk()
+        try:
+            yield desk
+        finally:
+            with self._lock:
+                kept = len(self._free) < _KEPT
+                if kept:
+                    self._free.append(desk)
+            if not kept:
+                desk.clear()
 
     def survey(self, sources: Mapping[str, str]) -> dict[str, Survey]:
         """Return what stands in each source. A source on which the parser hangs or dies has a flaw that says so."""
@@ -73,8 +130,8 @@ class Renderer:
     ) -> Generator[list[list[str]] | RenderFailure, None, None]:
         """Yield for each row what stands in each source's holes: those that need Liquid, or all where a row says so.
 
-        The child works ahead while the caller uses what came. Nobody else gets the renderer before the last row is
-        read or the iterator closed: don't ask the same renderer for anything in between.
+        The child works ahead while the caller uses what came; it is the caller's until the last row is read or the
+        iterator closed.
 
         Rows hold only what JSON can: a row that holds something else fails. So does one on which rendering takes over
         the timeout, needs too much or meets an error; the others are not touched by it.
@@ -94,10 +151,10 @@ class Renderer:
     def _answers(self, head: Mapping[str, object], items: Sequence[bytes]) -> Generator[object, None, None]:
         """Yield one answer for each item; a RenderFailure for those that took the child down. Raises Unavailable."""
         done, deaths, failure = 0, 0, RenderFailure(DIED)
-        with self._lock:
+        with self._desk() as desk:
             while done < len(items) and deaths < DEATHS_IN_A_ROW:
                 try:
-                    with closing(self._exchange(head, _window(items, done))) as answers:
+                    with closing(self._exchange(desk, head, _window(items, done))) as answers:
                         for answer in answers:
                             done, deaths = done + 1, 0
                             yield answer
@@ -112,9 +169,11 @@ class Renderer:
             for _ in range(len(items) - done):
                 yield failure
 
-    def _exchange(self, head: Mapping[str, object], window: Sequence[bytes]) -> Generator[object, None, None]:
+    def _exchange(
+        self, desk: _Desk, head: Mapping[str, object], window: Sequence[bytes]
+    ) -> Generator[object, None, None]:
         """Ask for a window of items and yield each answer as it comes."""
-        child = self._running()
+        child = desk.child()
         left = len(window)
         try:
             child.send([json.dumps({**head, "count": left}).encode(), *window])
@@ -128,27 +187,7 @@ class Renderer:
         finally:
             # Whatever ended this, answers may still be under way: the next request must not read them as its own.
             if left:
-                self._bury()
-
-    def _running(self) -> Child:
-        child = self._child
-        if child is not None and child.owner == os.getpid() and child.alive():
-            return child
-        self._bury()
-        try:
-            self._child = Child()
-        except (Gone, OSError) as error:
-            raise Unavailable(_NO_RENDERER) from error
-        return self._child
-
-    def _bury(self) -> None:
-        child, self._child = self._child, None
-        if child is None:
-            return
-        if child.owner == os.getpid():
-            child.end()
-        else:
-            child.disown()
+                desk.clear()
 
 
 def _named(sources: Mapping[str, str]) -> list[tuple[str, str, bool]]:

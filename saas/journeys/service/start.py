@@ -1,6 +1,7 @@
 """Start a campaign at its effective time: look whether it is what was signed, snapshot the cohort, freeze (R4)."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -25,11 +26,20 @@ from saas.permissions.types import SYSTEM
 from saas.platform.agenda import service as agenda
 from saas.platform.agenda.types import Piece
 from saas.platform.db import bound_tenant
+from saas.platform.seal.service import is_sealed
 from saas.sending.types import send_work
+
+_WHILE_SEALED: Final = timedelta(seconds=30)
 
 
 def start(session: Session, campaign_id: UUID, now: datetime) -> Piece:
     """Do what a campaign's agenda row asks for: start it, or let it go on after a pause or a new publication."""
+    if is_sealed(session):
+        return Piece(units=0, again_at=now + _WHILE_SEALED)
+    return _start(session, campaign_id, now)
+
+
+def _start(session: Session, campaign_id: UUID, now: datetime) -> Piece:
     campaign = session.get(Campaign, (bound_tenant(session), campaign_id), populate_existing=True, with_for_update=True)
     if campaign is None or CampaignState(campaign.state) not in {CampaignState.SCHEDULED, CampaignState.ACTIVE}:
         return Piece(units=0)

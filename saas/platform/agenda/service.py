@@ -1,6 +1,7 @@
 """Arm the agenda: whoever wants work done says so in the transaction that makes the work necessary."""
 
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -11,7 +12,29 @@ from saas.platform.agenda.models import Agenda, TenantTurn
 from saas.platform.agenda.types import Queue, Work
 from saas.platform.db import bound_tenant
 
-_RING = "ring"
+_RING: Final = "ring"
+
+# Arms from within a statement that has `added`, the rows which make the work necessary, and runs in READ COMMITTED.
+# A row that is due already is only held, FOR KEY SHARE, until the commit: many can do so at once, while an update of it
+# would make each wait for the commit of the one before. Whoever works on the row never waits for them, and must not
+# leave it for later, nor delete it, before it is alone with it (`alone`) and has then looked again.
+# Parameters: tenant, work, queue, subject (text), now. `armed` has a row when a bell is needed.
+ARM_SQL: Final = """
+    due AS MATERIALIZED (
+        SELECT 1 FROM agenda WHERE tenant_id = :tenant AND kind = :work AND subject = :subject AND due_at <= :now
+          AND EXISTS (SELECT FROM added) FOR KEY SHARE
+    ), armed AS (
+        INSERT INTO agenda (tenant_id, kind, queue, subject, due_at)
+        SELECT :tenant, :work, :queue, :subject, :now WHERE EXISTS (SELECT FROM added) AND NOT EXISTS (SELECT FROM due)
+        ON CONFLICT (tenant_id, kind, subject) DO UPDATE SET due_at = least(agenda.due_at, excluded.due_at), failures = 0
+        RETURNING 1
+    )
+"""
+_ALONE: Final = sa.text(
+    """
+    SELECT 1 FROM agenda WHERE tenant_id = :tenant AND kind = :kind AND subject = :subject FOR UPDATE SKIP LOCKED
+    """
+)
 
 
 def arm(
@@ -39,7 +62,21 @@ def arm(
             set_={"due_at": sa.func.least(Agenda.due_at, row.excluded.due_at), "failures": 0},
         )
     )
+    ring_for(session, work)
+
+
+def ring_for(session: Session, work: Work) -> None:
+    """Have the shell ring for work that a statement with ARM_SQL has armed."""
     session.info.setdefault(_RING, set()).add(work.queue)
+
+
+def alone(session: Session, *, work: Work, subject: UUID | str) -> bool:
+    """Keep others from arming a picked row until the commit; False while somebody is about to commit new work for it.
+
+    True: whatever was armed before is committed, and the next statement sees it. False: the row must stay due.
+    """
+    names = {"tenant": bound_tenant(session), "kind": work.name, "subject": str(subject)}
+    return session.execute(_ALONE, names).one_or_none() is not None
 
 
 def disarm(session: Session, *, work: Work, subject: UUID | str) -> None:

@@ -11,17 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from math import ceil
 from types import MappingProxyType
 from typing import Final
 
-from saas.sending.rules.speed import chunk_size
-from saas.sending.types import CHUNK_S, BreakerState
+from saas.sending.types import CHUNK_PEOPLE, CHUNK_S, BreakerState
 
 WINDOW: Final = 50
 # Fewer answers say too little: three mistyped addresses in ten are an ordinary day of a channel that welcomes people,
 # while five of twenty happen once in two hundred fresh windows to a list with 5 % dead addresses.
 LEAST_ANSWERS: Final = 20
+POLICY_REFUSALS: Final = 3  # with nothing accepted beside them: a policy is about us, and few messages show it
 CONNECT_FAILURES: Final = 5
 SIGN_IN_FAILURES: Final = 3
 PROBE_S: Final = 60
@@ -39,7 +38,6 @@ _DOUBLINGS: Final = 10
 _LOOK_AGAIN: Final = timedelta(seconds=1)
 _UNKNOWN_RATE: Final = 600.0
 _FORGOTTEN_AT: Final = 4.0  # times the rate that was left when the relay pressed: twice what it was before
-_SLICES_A_SECOND: Final = 20
 
 
 class BreakerReason(StrEnum):
@@ -152,24 +150,10 @@ def tightest(*rates: float | None) -> float | None:
 
 
 def most_people(rate_per_minute: float | None, *, probe: bool) -> int:
-    """Return how many people the next chunk may hold."""
-    return 1 if probe else chunk_size(rate_per_minute)
-
-
-def slices(people: int, rate_per_minute: float | None) -> tuple[int, float]:
-    """Return how many people go at once, and the seconds from one such slice's start to the next one's.
-
-    No second holds more than the rate and one; the whole keeps to the rate exactly. Slices are as short as a twentieth
-    of a second where that comes out even, so that a relay sees a stream and no bursts.
-    """
-    if rate_per_minute is None or people < 1:
-        return max(1, people), 0.0
-    a_second = rate_per_minute / 60
-    for count in range(min(_SLICES_A_SECOND, ceil(a_second)), 0, -1):
-        size = ceil(a_second / count)
-        if size * count <= a_second + 1:
-            break
-    return min(size, people), size / a_second
+    """Return how many people the next chunk may hold: what one second allows, so that nobody sleeps for a rate."""
+    if probe:
+        return 1
+    return CHUNK_PEOPLE if rate_per_minute is None else max(1, min(CHUNK_PEOPLE, int(rate_per_minute / 60)))
 
 
 def calm(health: Health, *, ceiling: float | None, now: datetime) -> bool:
@@ -227,10 +211,15 @@ def tripped(health: Health) -> BreakerReason | None:
         return BreakerReason.SIGN_IN
     if health.connect_failures >= CONNECT_FAILURES:
         return BreakerReason.CONNECT
-    refused = health.recent.count("r") + health.recent.count("p")
-    if len(health.recent) >= LEAST_ANSWERS and refused * 5 > len(health.recent):
-        return BreakerReason.REFUSALS
-    return None
+    return BreakerReason.REFUSALS if _refuses(health.recent) else None
+
+
+def _refuses(recent: str) -> bool:
+    """Say whether the last answers are refusals: over 20 % of enough of them, or a policy against all."""
+    by_policy = recent.count("p")
+    if by_policy >= POLICY_REFUSALS and "a" not in recent:
+        return True
+    return len(recent) >= LEAST_ANSWERS and (by_policy + recent.count("r")) * 5 > len(recent)
 
 
 def open_for_s(openings: int) -> float:

@@ -68,7 +68,9 @@ _STATEMENT: Final = """
         RETURNING d.entry_id, d.exc, d.attempt
     )
     SELECT m.entry_id, p.contact_id, p.email, p.merge, p.context, m.attempt,
-      taken.no, taken.token, cardinality(taken.entry_ids), taken.deaths, good.channel_version
+      taken.no, taken.token, cardinality(taken.entry_ids), taken.deaths, good.channel_version,
+      (SELECT min(k.not_before) FROM chunk k WHERE k.tenant_id = :tenant AND k.run_id = :run AND k.state = 'pending'
+        AND k.no <> taken.no)
     FROM taken CROSS JOIN good LEFT JOIN mine m ON m.exc IS NULL LEFT JOIN judged p ON p.entry_id = m.entry_id
     ORDER BY p.contact_id, p.entry_id
 """
@@ -102,6 +104,7 @@ class Wanted:
     revision_no: int
     content_hash: str
     channel_id: UUID
+    dated: bool
     marketing: bool
     topic: str | None
     fields: tuple[str, ...]
@@ -119,7 +122,7 @@ def claim(session: Session, *, wanted: Wanted, owner: UUID, quota_left: int | No
     fault.point("claim.after")
     if not rows:
         return None
-    _, _, _, _, _, _, no, token, size, deaths, channel_version = rows[0]
+    _, _, _, _, _, _, no, token, size, deaths, channel_version, next_at = rows[0]
     return Claimed(
         tenant_id=tenant,
         run_id=wanted.run_id,
@@ -133,6 +136,7 @@ def claim(session: Session, *, wanted: Wanted, owner: UUID, quota_left: int | No
         token=token,
         size=size,
         deaths=deaths,
+        next_at=next_at,
         claimed_at=now,
         marketing=wanted.marketing,
         topic=wanted.topic,

@@ -103,6 +103,7 @@ def _wanted(document: Document, step: Step, run: Run, marketing: bool) -> Wanted
         revision_no=run.revision_no,
         content_hash=run.content_hash,
         channel_id=run.channel_id,
+        dated=run.dated,
         marketing=marketing,
         topic=document.topic,
         fields=tuple(field for field in fields if field != "email"),

@@ -18,7 +18,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from saas.campaigns.rules.document import Damaged
 from saas.channels.types import Outcome, OutcomeKind, Outgoing
-from saas.content.types import RenderFailure
+from saas.content.types import FailureKind, RenderFailure
 from saas.kernel import fault
 from saas.kernel.clock import Clock, monotonic
 from saas.kernel.errors import Unavailable
@@ -27,20 +27,27 @@ from saas.platform.agenda.types import Picked, Piece
 from saas.platform.db import tenant_session
 from saas.sending.rules.endings import CHANNEL_S, ending_of, given_back
 from saas.sending.service.addressees import Addresser
+from saas.sending.service.chunks import gather
 from saas.sending.service.claim import claim
 from saas.sending.service.compiled import Compiled, Compiler
 from saas.sending.service.doors import close_door, run_of, why_shut
 from saas.sending.service.lanes import Lanes
 from saas.sending.service.lines import Line, Lines
 from saas.sending.service.owner import Owner
-from saas.sending.service.pressure import Admission, admit, report, reserve, shrink_next
+from saas.sending.service.pressure import Admission, admit, give_back_quota, report, reserve, shrink_next
 from saas.sending.service.seen import seen_by
 from saas.sending.service.settle import NotOurs, settle
 from saas.sending.service.watch import ChunkWatch
 from saas.sending.types import CHUNK_PEOPLE, Claimed, Ending
 
 _AGAIN_S: Final = 0.2
+_WHY_UNWRITTEN: Final = {
+    FailureKind.TEMPLATE: Reason.TEMPLATE_FAILED,
+    FailureKind.HEADER: Reason.BAD_HEADER,
+}
 _LATER: Final = timedelta(seconds=0.1)
+_AFTER: Final = timedelta(milliseconds=1)  # so that runs which waited longer for the same rate come first
+_WHILE_CLAIMED: Final = timedelta(seconds=1)
 _SETTLE_S: Final = 12.0  # with the fence's five seconds well below the thirty after which others may settle
 
 log = structlog.get_logger()
@@ -81,18 +88,20 @@ class SenderProcess:
             return Piece(units=0, again_at=now + _LATER)
         admission = admit(session, channel_id=wanted.channel_id, now=now)
         if admission.again_at is not None:
-            return Piece(units=0, again_at=admission.again_at)
+            return Piece(again_at=admission.again_at)  # a turn, or a workspace with many limited runs takes them all
         if admission.most < CHUNK_PEOPLE:
             shrink_next(session, run_id=run_id, most=admission.most, now=now)
+        if not wanted.dated:
+            gather(session, run_id=run_id, most=admission.most, now=now)
         claimed = claim(session, wanted=wanted, owner=self.owner.id, quota_left=admission.quota_left, now=now)
         if claimed is None:
             run = run_of(session, run_id)
             return Piece(units=0) if run is None else close_door(session, run, why_shut(session, run), now)
-        reserve(session, channel_id=wanted.channel_id, people=len(claimed.people), admission=admission, now=now)
+        paced = reserve(session, channel_id=wanted.channel_id, people=len(claimed.people), admission=admission, now=now)
         hand = _Hand(claimed, compiled, admission)
         return Piece(
             units=claimed.size,
-            again_at=now,
+            again_at=max(paced + _AFTER if paced else now, claimed.next_at or now + _WHILE_CLAIMED),
             then=partial(self.deliver, hand),
             in_doubt=partial(self._find_out, hand, _backend_of(picked)),
         )
@@ -150,7 +159,7 @@ class SenderProcess:
         for index, written in enumerate(hand.compiled.letter.write(people, date=claimed.claimed_at)):
             if isinstance(written, RenderFailure):
                 log.info("sending.render_failed", run=str(claimed.run_id), why=written.reason)
-                watch.fail(index, Exc.RENDER_FAILED, Reason.TEMPLATE_FAILED)
+                watch.fail(index, Exc.RENDER_FAILED, _WHY_UNWRITTEN[written.kind])
             elif watch.may_still_get(index):
                 message = written if sign is None else sign(written)
                 yield Outgoing(index, sender, people[index].to, message)
@@ -198,7 +207,7 @@ class SenderProcess:
         claimed, now = hand.claimed, self.clock.now()
         with tenant_session(self.owner.engine, claimed.tenant_id) as session:
             down = False
-            if watch is not None and watch.answered + (watch.down is not None):
+            if watch is not None and (watch.answered or watch.down is not None or hand.admission.probe):
                 down = report(
                     session,
                     channel_id=claimed.channel_id,
@@ -206,7 +215,7 @@ class SenderProcess:
                     seen=seen_by(watch, took_s=took_s),
                     now=now,
                 )
-            settle(
+            waiting = settle(
                 session,
                 run_id=claimed.run_id,
                 step_no=claimed.step_no,
@@ -218,6 +227,7 @@ class SenderProcess:
                 deaths=claimed.deaths,
                 now=now,
             )
+            give_back_quota(session, people=waiting, admission=hand.admission)
             session.commit()
         fault.point("settle.after_commit")
 

@@ -23,10 +23,13 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from saas.campaigns.service.control import CHANNEL
-from saas.kernel.clock import Clock, monotonic
+from saas.kernel.clock import Clock, SystemClock, monotonic
 from saas.kernel.ids import uuid7
 from saas.platform.agenda.types import Queue
 from saas.platform.roles import psycopg_url
+from saas.platform.seal import service as seal
+from saas.platform.seal.types import Identity, OtherDatabase
+from saas.platform.skew import MAX_SKEW_S, clock_skew_s
 from saas.sending.models import Sender
 from saas.sending.service.journal import Journal
 from saas.sending.types import BEAT_S, FENCE_S
@@ -51,6 +54,7 @@ _END_SESSION: Final = sa.text(
 )
 
 _SOON_S: Final = 0.01
+_COMPARE_EVERY_S: Final = 60.0
 
 log = structlog.get_logger()
 
@@ -63,7 +67,10 @@ def lock_key(owner: UUID) -> int:
 class Owner:
     """This process as a sender."""
 
-    def __init__(self, engine: sa.Engine, *, queue: Queue, clock: Clock, home: Path) -> None:
+    def __init__(
+        self, engine: sa.Engine, *, queue: Queue, clock: Clock, home: Path, identity: Identity | None = None
+    ) -> None:
+        """Make the journal in `home`. identity: the database that this process checked in to (saas/platform/seal)."""
         self.id = uuid7()
         self.engine = engine
         self.journal = Journal(home, self.id)
@@ -71,7 +78,10 @@ class Owner:
         self._queue = queue
         self._alive_until = monotonic() + FENCE_S
         self._fenced = False
+        self._identity = identity
         self._journal_holds = True
+        self._clock_agrees = True
+        self._next_comparison = 0.0
         self._flagged: set[str] = set()
         self._ending = threading.Event()
         self._heart: threading.Thread | None = None
@@ -114,8 +124,8 @@ class Owner:
         return not self._fenced
 
     def may_claim(self) -> bool:
-        """Say whether a chunk may be claimed: alive, and what becomes of it can be written down."""
-        return self.alive() and self._journal_holds
+        """Say whether a chunk may be claimed: alive, on time, and what becomes of it can be written down."""
+        return self.alive() and self._journal_holds and self._clock_agrees
 
     def give_up(self) -> None:
         """Fence this process: it holds a chunk that it cannot settle, so somebody else must prove it dead."""
@@ -141,7 +151,18 @@ class Owner:
         connection.execute("SELECT pg_advisory_lock_shared(%s)", (lock_key(self.id),))
         for setting in _SERVER:
             connection.execute(setting)
+        self._confirm(connection)
         connection.autocommit = before
+
+    def _confirm(self, connection: psycopg.Connection[Any]) -> None:
+        """Give up when a connection leads to another database than before: restored, promoted, copied."""
+        if self._identity is None:
+            return
+        try:
+            seal.confirm(connection, self._identity)
+        except OtherDatabase:
+            self.give_up()
+            raise
 
     def _live(self, on_fence: Callable[[], None]) -> None:
         while self.alive() and not self._ending.is_set():
@@ -157,10 +178,12 @@ class Owner:
         url = psycopg_url(self.engine.url.render_as_string(hide_password=False))
         with psycopg.connect(url, autocommit=True, **_LINE) as heart:
             heart.execute("SELECT pg_advisory_lock_shared(%s)", (lock_key(self.id),))
+            self._confirm(heart)
             heart.execute(f"LISTEN {CHANNEL}")
             while self.alive() and not self._ending.is_set():
                 started = monotonic()
                 self._check_journal()
+                self._compare_clocks(heart)
                 if not heart.execute(_BEAT, (self._clock.now(), self.id)).rowcount:
                     log.error("sender.buried", owner=str(self.id))
                     self.give_up()
@@ -176,6 +199,16 @@ class Owner:
         except (OSError, ValueError) as error:  # a ValueError when it was closed a moment ago
             self._journal_holds = False
             log.error("sender.journal", error=str(error))  # noqa: TRY400  a state of the disk, no bug
+
+    def _compare_clocks(self, heart: psycopg.Connection[Any]) -> None:
+        """Stop claiming while this machine's clock and the database's differ by too much (architecture.md 5.6)."""
+        if monotonic() < self._next_comparison:
+            return
+        self._next_comparison = monotonic() + _COMPARE_EVERY_S
+        skew_s = clock_skew_s(heart, SystemClock())
+        self._clock_agrees = abs(skew_s) <= MAX_SKEW_S
+        if not self._clock_agrees:
+            log.error("sender.clock", skew_s=round(skew_s, 1), why="nothing is claimed until the clocks agree")
 
     def _hear(self, heart: psycopg.Connection[Any], *, until: float) -> None:
         while (left := until - monotonic()) > 0 and not self._ending.is_set():

@@ -32,7 +32,7 @@ from saas.platform.db import bound_tenant
 from saas.sending.queries import HEALTH_COLUMNS, health_of
 from saas.sending.rules import pressure as rules
 from saas.sending.rules.pressure import Health, Observed
-from saas.sending.service.split import next_too_large, split_chunk
+from saas.sending.service.chunks import next_too_large, split_chunk
 from saas.sending.types import CHUNK_PEOPLE, BreakerState, send_work
 
 _LOOK: Final = sa.text(

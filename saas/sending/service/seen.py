@@ -20,9 +20,18 @@ def seen_by(watch: ChunkWatch, *, took_s: float) -> Observed:
     return Observed(
         connect_failures=troubles.count(Trouble.CONNECT),
         sign_in_failures=troubles.count(Trouble.SIGN_IN),
-        answers="a" * accepted + "".join(filter(None, map(_letter, watch.outcomes.values()))),
+        answers=_answers(watch),
         per_minute=per_minute,
     )
+
+
+def _answers(watch: ChunkWatch) -> str:
+    """Return the answers in the order of the messages: refusals all at the end would look like a channel that broke."""
+    if not watch.outcomes:
+        return "a" * watch.answered
+    accepted = set(range(len(watch.claimed.people))).difference(watch.unaccepted())
+    places = sorted(accepted | watch.outcomes.keys())
+    return "".join("a" if place in accepted else _letter(watch.outcomes[place]) for place in places)
 
 
 def _letter(outcome: Outcome) -> str:

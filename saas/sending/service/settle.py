@@ -19,8 +19,9 @@ _CLOSE: Final = sa.text(
     """
     UPDATE chunk SET state = 'closed'
     WHERE tenant_id = :tenant AND run_id = :run AND no = :no AND token = :token AND state = 'claimed'
-    RETURNING NOT EXISTS (SELECT FROM chunk o WHERE o.tenant_id = :tenant AND o.run_id = :run AND o.no <> :no
-      AND o.state IN ('pending', 'claimed')) AS last
+    RETURNING (SELECT r.dated FROM run r WHERE r.tenant_id = :tenant AND r.run_id = :run) AND NOT EXISTS (SELECT
+      FROM chunk o WHERE o.tenant_id = :tenant AND o.run_id = :run AND o.no <> :no
+      AND o.state IN ('pending', 'claimed')) AS finishes
     """
 )
 # Whoever waits for too long or too often has failed; a try that did not count is given back. Who is given back at
@@ -81,8 +82,10 @@ def settle(
     endings: Sequence[Ending],
     deaths: int,
     now: datetime,
-) -> None:
-    """Close a chunk: everybody without an ending was accepted. Raises NotOurs, then nothing must be committed.
+) -> int:
+    """Close a chunk: everybody without an ending was accepted. Return how many people wait for another try.
+
+    Raises NotOurs, then nothing must be committed.
 
     deaths: how many senders died over its people; whoever is given back takes that along.
     """
@@ -90,13 +93,15 @@ def settle(
     closed = session.execute(_CLOSE, ours | {"no": chunk_no}).one_or_none()
     if closed is None:
         raise NotOurs(f"chunk {chunk_no} of run {run_id}")
-    due_at = now if closed.last else None
+    due_at = now if closed.finishes else None
+    waiting: list[sa.Row[Any]] = []
     if endings:
-        rows = _note(session, ours, endings, tries_for_s)
-        due_at = _try_again(session, ours, [row for row in rows if row.exc == Exc.WAITING], deaths) or due_at
+        waiting = [row for row in _note(session, ours, endings, tries_for_s) if row.exc == Exc.WAITING]
+        due_at = _try_again(session, ours, waiting, deaths) or due_at
     if due_at is not None:  # else the agenda's row stands, as long as a chunk is open
         agenda.arm(session, work=send_work(purpose), subject=run_id, due_at=due_at)
     fault.point("settle.before_commit")
+    return len(waiting)
 
 
 def _note(session: Session, ours: dict[str, Any], endings: Sequence[Ending], tries_for_s: int) -> Sequence[sa.Row[Any]]:

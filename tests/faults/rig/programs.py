@@ -66,10 +66,11 @@ class Program:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, number)
 
-    def stop(self, *, limit_s: float = 25) -> float:
-        """SIGTERM; returns how many seconds it took to go."""
+    def stop(self, *, limit_s: float = 25, say: bool = True) -> float:
+        """SIGTERM (unless it was told before); returns how many seconds it took to go."""
         started = monotonic()
-        self.tell(signal.SIGTERM)
+        if say:
+            self.tell(signal.SIGTERM)
         self.process.wait(limit_s)
         return monotonic() - started
 

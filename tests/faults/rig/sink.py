@@ -42,7 +42,7 @@ _CAMPAIGN = re.compile(rb"^X-Campaign-Id:\s*(\S+)", re.MULTILINE | re.IGNORECASE
 class Mode:
     """How a port behaves to everybody."""
 
-    delay_s: float = 0.0  # before each answer to a message
+    pace_s: float = 0.0  # between two answers to messages, whatever the number of connections
     pipelining: bool = True
     auth: str = ""  # "": none offered; "accept"; "refuse"
     rcpt_all: int = 0  # the answer to every RCPT
@@ -90,6 +90,7 @@ class Port:
     used: dict[tuple[str, str], int] = field(default_factory=dict)
     first_seen: dict[str, float] = field(default_factory=dict)
     conns: int = 0
+    next_at: float = 0.0
     live: set = field(default_factory=set)
 
     def script(self, rcpt: str, at: str) -> tuple[int, str] | None:
@@ -279,8 +280,10 @@ class Talk(asyncio.Protocol):
             self.transport.close()
         elif act == "drip":
             self.port.loop.create_task(self.drip(b"250 2.0.0 kept\r\n", 0.3))
-        elif self.port.mode.delay_s:
-            self.port.loop.call_later(self.port.mode.delay_s, self.answer, act)
+        elif self.port.mode.pace_s:
+            now = self.port.loop.time()
+            self.port.next_at = max(now, self.port.next_at) + self.port.mode.pace_s
+            self.port.loop.call_later(self.port.next_at - now, self.answer, act)
         else:
             self.answer(act)
 

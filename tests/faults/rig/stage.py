@@ -73,7 +73,7 @@ class Stage:
 
     def __init__(
         self, cluster: Cluster, scene: Scene, dice: Dice, *, pg_proxy: bool = False, redis_proxy: bool = False, smtp_proxy: bool = False,
-        delay_s: float = 0.003, tls: bool = False, look_every_s: float = 0.2, environ: dict[str, str] | None = None,
+        pace_s: float = 0.003, tls: bool = False, look_every_s: float = 0.2, environ: dict[str, str] | None = None,
     ) -> None:  # fmt: skip
         self.cluster, self.scene, self.dice = cluster, scene, dice
         self.a, self.b = (replace(side, people=dict(side.people)) for side in scene.sides)
@@ -82,7 +82,7 @@ class Stage:
         self.home = Path(tempfile.mkdtemp(prefix="csn-f-", dir="/tmp"))
         self._exits = contextlib.ExitStack()
         self._pg_proxy, self._redis_proxy, self._tls, self._environ = pg_proxy, redis_proxy, tls, environ or {}
-        self._delay_s, self._smtp_proxy, self._look_every_s = delay_s, smtp_proxy, look_every_s
+        self._pace_s, self._smtp_proxy, self._look_every_s = pace_s, smtp_proxy, look_every_s
         self.shops: list[Shop] = []
         self.due: set[str] = set()  # campaigns that were let begin
         self.began_at = 0.0
@@ -108,7 +108,7 @@ class Stage:
         self.valkey.start()
         self.sink = Relay(self.home, ports=3, chain=make_certificate(self.home / "tls").chain if self._tls else None)
         out.callback(self.sink.end)
-        self.sink.mode(delay_s=self._delay_s)
+        self.sink.mode(pace_s=self._pace_s)
         self.pg = out.enter_context(Proxy(self.cluster.socket, speaks_sql=True)) if self._pg_proxy else None
         self.redis = out.enter_context(Proxy(str(self.valkey.socket))) if self._redis_proxy else None
         self.smtp = (
@@ -196,6 +196,10 @@ class Stage:
                     self.make_due(campaign)
         self.ring(Queue.MAINTENANCE)
         self.began_at = monotonic()
+        if marketing:
+            entered = "SELECT count(DISTINCT campaign_id) FROM entry WHERE campaign_id = ANY(%s)"
+            begun = [campaign_uuid(side.marketing) for side in chosen]
+            wait_until(lambda: self.books.one(entered, begun) == len(begun), what="the campaigns begin")
         if transactional:
             for side in chosen:
                 self._shop(side)
@@ -291,8 +295,8 @@ class Stage:
         with Death(self.data, pids) as death:
             yield
         self.facts.kills += 1
-        self.facts.in_flight += death.in_flight if death.journals else len(pids)
-        self.note(f"{death.in_flight} in flight" if death.journals else "no journal")
+        self.facts.in_flight += death.in_flight if self.has_journals or death.journals else len(pids)
+        self.note(f"{death.in_flight} in flight" if death.journals else "held no journal yet")
 
     def kill_worker(self, program: Program) -> int:
         """SIGKILL a worker that has a message in flight. Returns its pid."""
@@ -325,6 +329,14 @@ class Stage:
                 if count:
                     found[f"{side.name}:{campaign[-4:]}"] = count
         return found
+
+    def left(self) -> int:
+        """How many people the marketing runs still have before them."""
+        return sum(person.state == "open" for side in self.sides for person in self.books.people(side, side.marketing))
+
+    def hurry(self) -> None:
+        """Let the relays answer at once from now on."""
+        self.sink.mode(pace_s=0.0)
 
     def finish(self, limit_s: float = 60.0) -> float:
         """Wait until the shops are through and nobody is open (I2). Returns how many seconds it took."""

@@ -21,7 +21,7 @@ def _needs_seal() -> None:
 def older(rig):
     """A failover to a replica that is behind, as far as one machine can show it: an older copy under the same name."""
     _needs_seal()
-    with rig.stage(delay_s=0.01) as stage:
+    with rig.stage(pace_s=0.01) as stage:
         stage.start().begin()
         stage.sent(rig.scene.count // 2)
         _still(stage)
@@ -46,7 +46,7 @@ def older(rig):
 @fault(20, "a restored clone is started beside the original: it sends nothing")
 def cloned(rig):
     _needs_seal()
-    with rig.stage(delay_s=0.01) as stage:
+    with rig.stage(pace_s=0.01) as stage:
         stage.start().begin()
         stage.sent(rig.scene.count // 2)
         _still(stage)

@@ -32,7 +32,7 @@ def poison(rig):
             )
             found = stage.books.counts(stage.a, campaign)
             stage.expect(set(found) == {"failed"}, f"the poisoned run: {dict(found)}")
-    with rig.stage("renderer-killed", delay_s=0.01) as stage:
+    with rig.stage("renderer-killed", pace_s=0.01) as stage:
         stage.start().begin()
         killed = 0
         for _ in range(10):

@@ -21,7 +21,7 @@ from tests.faults.rig.stage import Stage
 @fault(37, "rolling deployment during a run, the migration waiting for a lock")
 def rolled(rig):
     """All processes are replaced twice, one after the other. An older release is not in a checkout, so it is not started."""
-    with rig.stage(delay_s=0.01) as stage:
+    with rig.stage(pace_s=0.01) as stage:
         stage.start(bulk=2, transactional=2).begin()
         gaps = _Prober(stage)
         gaps.start()
@@ -79,7 +79,7 @@ def _migrate_against_a_lock(stage: Stage) -> None:
 
 @fault(38, "web processes killed in the middle of stop, pause and trigger; clients that hang up")
 def web_killed(rig):
-    with rig.stage(delay_s=0.01) as stage:
+    with rig.stage(pace_s=0.01) as stage:
         stage.start(bulk=2).begin()
         stage.sent(20)
         web = stage.web(stage.a, timeout_s=5)

@@ -14,7 +14,7 @@ from tests.faults.scenarios.people import _vault, post_unsubscribe
 @fault(39, "clicks and unsubscribes ten times, out of order, before acceptance is recorded")
 def intake(rig):
     """Bounces and complaints have no intake yet; clicks and unsubscribes have."""
-    with rig.stage(delay_s=0.05) as stage:
+    with rig.stage(pace_s=0.05) as stage:
         stage.start(bulk=1).begin()
         stage.sent(5, port=stage.a.port)
         vault, tenant = _vault(), stage.a.place.tenant_id

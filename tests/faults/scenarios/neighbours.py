@@ -8,7 +8,7 @@ from tests.faults.rig.calls import Shop, recipients
 @fault(31, "noisy neighbour: A's backlog and calls without pause, B's 100 calls one by one")
 def noisy(rig):
     """The full size (100,000 and more waiting) is the bench's; here the calls of both go on while A's run does."""
-    with rig.stage(delay_s=0.01) as stage:
+    with rig.stage(pace_s=0.01) as stage:
         stage.start(bulk=1, transactional=2).begin(transactional=False)
         loud = Shop(stage.web(stage.a), stage.a, at_once=200, pause_s=0.0)
         stage.shops.append(loud)

@@ -33,7 +33,7 @@ def stopped(rig):
         found = stage.books.counts(stage.a, stage.a.marketing)
         stage.expect(found["cancelled"], f"nobody was cancelled: {dict(found)}")
         stage.note(f"{dict(found)}")
-    with rig.stage("pauses", delay_s=0.01) as stage:
+    with rig.stage("pauses", pace_s=0.01) as stage:
         stage.start(bulk=2).begin()
         web, path = stage.web(stage.a), f"/campaigns/{stage.a.marketing}"
         for _ in range(5 if rig.quick else 20):
@@ -54,7 +54,7 @@ def stopped(rig):
         )
     if rig.quick:
         return
-    with rig.stage("restart", delay_s=0.01) as stage:
+    with rig.stage("restart", pace_s=0.01) as stage:
         stage.start(bulk=2).begin()
         _at_half(stage)
         stage.cluster.tell(signal.SIGQUIT)
@@ -88,7 +88,7 @@ def _stop(stage: Stage, *, wait: bool = True) -> None:
 
 @fault(33, "unsubscribes, suppressions and erasures, ten a second, while it is sent")
 def opted_out(rig):
-    with rig.stage(delay_s=0.02) as stage:
+    with rig.stage(pace_s=0.02) as stage:
         stage.start(bulk=2).begin()
         stage.sent(10)
         entries = _entries(stage)
@@ -159,7 +159,7 @@ def post_unsubscribe(port: int, token: str) -> int:
 
 @fault(34, "edit, role removed, approval revoked, credentials rotated in the middle of a run")
 def changed(rig):
-    with rig.stage("edit", delay_s=0.01) as stage:
+    with rig.stage("edit", pace_s=0.01) as stage:
         stage.start(bulk=2).begin()
         stage.sent(20)
         world = stage.world()
@@ -173,7 +173,7 @@ def changed(rig):
             path = f"/campaigns/{stage.a.marketing}/revisions/{made.get_json()['no']}"
             manager.put(path, {"draft": draft}, etag=manager.get(path).headers["ETag"])
         stage.finish(60)
-    with rig.stage("revoked", delay_s=0.01) as stage:
+    with rig.stage("revoked", pace_s=0.01) as stage:
         stage.start(bulk=2).begin()
         stage.sent(20)
         approver = stage.world().client(stage.a.place, stage.roles.APPROVER)
@@ -188,7 +188,7 @@ def changed(rig):
         stage.note(f"the campaign is {stage.books.state(stage.a.marketing)}")
         stage.facts.may_stay_open |= set(stage.a.addresses)
         stage.finish(60)
-    with rig.stage("rotated", delay_s=0.01) as stage:
+    with rig.stage("rotated", pace_s=0.01) as stage:
         stage.start(bulk=2).begin()
         stage.sent(20)
         client = stage.world().client(stage.a.place, stage.roles.ADMIN)
@@ -248,9 +248,7 @@ def keyless(addresses: list[str]) -> list[dict]:
 def _crash_after_effect(stage, web, path: str, before: int) -> None:
     """Kill the web's processes while calls are on their way; the same call again has one effect in all."""
     done = []
-    bodies = [
-        {"recipients": keyless([address])} for address in stage.a.addresses[5:25]
-    ]
+    bodies = [{"recipients": keyless([address])} for address in stage.a.addresses[5:25]]
 
     def call(number: int) -> None:
         for _ in range(60):

@@ -48,7 +48,7 @@ def restarted(rig):
 
 @fault(12, "pg_terminate_backend on random connections every 2 s for 60 s")
 def terminated(rig):
-    with rig.stage(delay_s=0.02) as stage:
+    with rig.stage(pace_s=0.02) as stage:
         stage.start(bulk=2).begin()
         mine = (
             "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND usename = 'csn_app'"
@@ -80,7 +80,7 @@ def unknown_commits(rig):
     if rig.quick:
         return
     for reply in Reply:
-        with rig.stage(f"stop-{reply}", pg_proxy=True, delay_s=0.02) as stage:
+        with rig.stage(f"stop-{reply}", pg_proxy=True, pace_s=0.02) as stage:
             _unknown_stop(stage, reply)
         with rig.stage(f"approve-{reply}", pg_proxy=True) as stage:
             _unknown_approval(stage, reply)
@@ -143,7 +143,7 @@ def _unknown_call(stage, reply) -> None:
 @fault(14, "PostgreSQL silent for 60 s, without a reset")
 def black_hole(rig):
     silent_s = 12 if rig.quick else 60
-    with rig.stage(pg_proxy=True, delay_s=0.02) as stage:
+    with rig.stage(pg_proxy=True, pace_s=0.02) as stage:
         stage.start(bulk=2).begin()
         stage.sent(30)
         stage.pg.swallow()
@@ -178,7 +178,7 @@ def disk_full(rig):
         wal.symlink_to(disk / "pg_wal")
         try:
             cluster.start()
-            with rig.stage(delay_s=0.02) as stage:
+            with rig.stage(pace_s=0.02) as stage:
                 _fill_and_free(stage, disk)
         finally:
             cluster.tell(signal.SIGINT)
@@ -265,7 +265,7 @@ def refused_by_the_server(rig):
 
 @fault(18, "pools exhausted, max_connections reached")
 def no_connections(rig):
-    with rig.stage(delay_s=0.01) as stage:
+    with rig.stage(pace_s=0.01) as stage:
         stage.start().begin(transactional=False)
         stage.sent(20)
         name = sql.Identifier(stage.database)

@@ -29,12 +29,12 @@ def at_each_point(rig):
         named, moments = rig.dice("points").sample(named, 2), [rig.dice("moment").pick(moments)]
     positions = 1 if rig.quick else 20
     for name in named:
-        with rig.stage(name) as stage:
+        with rig.stage(name, pace_s=rig.lasting(4 + 2.5 * positions)) as stage:
             _killed_at_point(stage, name, positions)
     for name in moments:
-        with rig.stage(name, pg_proxy=True) as stage:
+        with rig.stage(name, pg_proxy=True, pace_s=rig.lasting(6 if rig.quick else 15)) as stage:
             _killed_at_statement(stage, name, 2 if rig.quick else 5)
-    with rig.stage("in-flight") as stage:
+    with rig.stage("in-flight", pace_s=rig.lasting(8 if rig.quick else 50)) as stage:
         _killed_in_flight(stage, 3 if rig.quick else 20)
 
 
@@ -42,6 +42,8 @@ def _killed_at_point(stage, name: str, positions: int) -> None:
     """One pool after another dies at this point, each at another message; the last one is healthy."""
     stage.start(bulk=0).begin()
     for number in range(positions):
+        if stage.left() < 20 and number:
+            break
         pool = stage.crew.senders(FAULT=f"{name}:kill9:nth={1 + stage.dice.below(12 if positions > 1 else 5)}")
         wait_until(pool.workers, what="the pool has a worker")
         (victim,) = pool.workers()
@@ -50,6 +52,7 @@ def _killed_at_point(stage, name: str, positions: int) -> None:
         with stage.death_of(pool.workers()):
             pool.tell_group(signal.SIGKILL)
     stage.crew.senders()
+    stage.hurry()
     stage.finish(RECOVERED_S)
 
 
@@ -57,15 +60,15 @@ def _dies(stage, victim: int) -> bool:
     """Wait for a death that the process brings about itself, and count what was in flight then."""
     death = None
     end = monotonic() + 15
-    while is_alive(victim) and monotonic() < end and stage.open():
+    while is_alive(victim) and monotonic() < end and stage.left():
         if death is None or not death.journals:
-            death = Death(stage.data, [victim])
+            death = Death(stage.data, [victim]) if is_alive(victim) else death
         time.sleep(0.01)
     if is_alive(victim):
         return False
     if death is not None:
         death.__exit__()
-        stage.facts.in_flight += death.in_flight if death.journals else 1
+        stage.facts.in_flight += death.in_flight if stage.has_journals else 1
     stage.facts.kills += 1
     return True
 
@@ -92,21 +95,23 @@ def _killed_at_statement(stage, name: str, times: int) -> None:
                 for pid in stage.bulk.workers():
                     os.kill(pid, signal.SIGKILL)
         wait_until(stage.bulk.workers, what="a new worker")
+    stage.hurry()
     stage.finish(RECOVERED_S)
 
 
 def _killed_in_flight(stage, times: int) -> None:
     stage.start(bulk=2).begin()
     for _ in range(times):
-        if sum(stage.open().values()) < 50:
+        if stage.left() < 50:
             break
         stage.kill_worker(stage.bulk)
+    stage.hurry()
     stage.finish(RECOVERED_S)
 
 
 @fault(2, "kill -9 the parent of a worker, and the supervisor alone", quick=True)
 def parents(rig):
-    with rig.stage("parent") as stage:
+    with rig.stage("parent", pace_s=rig.lasting(5)) as stage:
         stage.start(bulk=2).begin()
         stage.flight(stage.bulk)
         workers = stage.bulk.workers()
@@ -114,7 +119,7 @@ def parents(rig):
             stage.bulk.tell(signal.SIGKILL)
         stage.crew.again(stage.bulk)
         stage.finish(RECOVERED_S)
-    with rig.stage("suspended-orphan", delay_s=0.01) as stage:
+    with rig.stage("suspended-orphan", pace_s=rig.lasting(6)) as stage:
         _held_by_the_living(stage)
     if rig.quick:
         return
@@ -149,14 +154,14 @@ def _held_by_the_living(stage) -> None:
 def suspended(rig):
     """Ten minutes pass for the register too: the suspended one is buried by another host's rule, then wakes up."""
     for number, host in enumerate(("same-host", "other-host")):
-        with rig.stage(host) as stage:
+        with rig.stage(host, pace_s=rig.lasting(60)) as stage:
             stage.start(bulk=2).begin()
             for _ in range(2 if rig.quick else 5):
-                if sum(stage.open().values()) < 60:
+                if stage.left() < 60:
                     break
                 _sleep_and_wake(stage, other_host=bool(number))
             stage.finish(RECOVERED_S + 10)
-    with rig.stage("transactional") as stage:
+    with rig.stage("transactional", pace_s=rig.lasting(25)) as stage:
         stage.start().begin()
         stage.bulk, kept = stage.direct, stage.bulk
         _sleep_and_wake(stage, other_host=True)
@@ -186,17 +191,22 @@ def _sleep_and_wake(stage, *, other_host: bool) -> None:
 
 @fault(4, "SIGTERM in the middle of a batch, once and twice", quick=True)
 def told_to_go(rig):
-    with rig.stage("once", delay_s=0.02) as stage:
+    with rig.stage("once", pace_s=rig.lasting(8)) as stage:
         stage.start(bulk=2).begin()
-        for program in (stage.direct, stage.bulk):
+        both = (stage.direct, stage.bulk)
+        for program in both:
             stage.flight(program)
-            took = program.stop()
+        for program in both:
+            program.tell(signal.SIGTERM)
+        for program in both:
+            took = program.stop(say=False)
             stage.expect(took < 20, f"{program.name} took {took:.1f} s to go")
             stage.expect(program.process.returncode == 0, f"{program.name} ended with {program.process.returncode}")
-            stage.note(f"{program.name} gone after {took:.2f} s")
+            stage.note(f"{program.name} gone after {took:.2f} s; {stage.left()} left")
+        for program in both:
             stage.crew.again(program)
         stage.finish(RECOVERED_S)
-    with rig.stage("twice") as stage:
+    with rig.stage("twice", pace_s=rig.lasting(5)) as stage:
         stage.start().begin()
         stage.flight(stage.bulk)
         stage.bulk.tell(signal.SIGTERM)

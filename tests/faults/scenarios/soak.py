@@ -17,7 +17,7 @@ def soak(rig):
     stages = 0
     end = monotonic() + seconds
     while monotonic() < end or not stages:
-        with rig.stage(f"round-{stages}", pg_proxy=True, redis_proxy=True, delay_s=0.02) as stage:
+        with rig.stage(f"round-{stages}", pg_proxy=True, redis_proxy=True, pace_s=0.02) as stage:
             _round(stage, min(end, monotonic() + 90))
         stages += 1
 
@@ -38,7 +38,7 @@ def _round(stage: Stage, end: float) -> None:
         stage.cluster.start()
         stage.connect()
     stage.note(" ".join(done))
-    stage.sink.mode(delay_s=0.001)
+    stage.sink.mode(pace_s=0.001)
     stage.finish(120)
 
 

@@ -99,6 +99,29 @@ def test_one_message_finds_its_way_past_many_kept_connections_that_have_ended():
         adapter.close()
 
 
+def test_a_connection_that_was_half_open_when_all_was_done_says_nothing_about_the_relay():
+    class Tarries(SlowSink):
+        def _serve(self, conn):
+            if self.connections and not ending.wait(0.3):
+                conn.close()  # whoever comes second waits for a greeting that never comes
+            else:
+                super()._serve(conn)
+
+    ending = threading.Event()
+    with Tarries() as sink:
+        adapter = adapter_for(sink, connections=2)
+        adapter.deliver(iter(people(4)), watch=Watch())
+        assert [lane.is_ready for lane in adapter._lanes.values()] == [True, False]
+        adapter._left_at -= 5
+        threading.Event().wait(0.4)
+        ending.set()
+        watch = Watch()
+        adapter.deliver(iter(people(20)), watch=watch)
+        assert set(watch.kinds().values()) == {(ACCEPTED, PERSON)}
+        assert adapter._peer.room == 2 and len(adapter._lanes) == 2
+        adapter.close()
+
+
 @pytest.mark.parametrize("late", [False, True])
 def test_a_relay_that_lets_us_have_two_connections_gets_two_for_a_while(late):
     with SlowSink() as sink:

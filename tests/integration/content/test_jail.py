@@ -239,10 +239,10 @@ def test_large_requests_do_not_block(renderer):
 def test_the_child_is_started_again_after_a_death(renderer):
     with Renderer() as own:
         assert one(own, "a") == "a"
-        first = own._child.pid
+        first = own.children()[-1]
         os.kill(first, signal.SIGKILL)
         assert one(own, "b") == "b"
-        assert own._child.pid != first
+        assert own.children()[-1] != first
 
 
 def test_rows_that_are_far_too_large_fail_alone(renderer):
@@ -296,24 +296,24 @@ def test_threads_take_turns(renderer):
 def test_a_fork_gets_a_child_of_its_own():
     with Renderer() as own:
         assert one(own, "a") == "a"
-        renderer_pid = own._child.pid
+        renderer_pid = own.children()[-1]
         pid = os.fork()
         if pid == 0:
             try:
-                fine = one(own, "b") == "b" and own._child.pid != renderer_pid
+                fine = one(own, "b") == "b" and own.children()[-1] != renderer_pid
                 own.close()
                 os._exit(0 if fine else 1)
             finally:
                 os._exit(2)
         assert os.waitpid(pid, 0)[1] == 0
         assert one(own, "c") == "c"
-        assert own._child.pid == renderer_pid
+        assert own.children()[-1] == renderer_pid
 
 
 def test_closing_leaves_no_process():
     own = Renderer()
     assert one(own, "a") == "a"
-    pid = own._child.pid
+    pid = own.children()[-1]
     own.close()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
@@ -324,7 +324,7 @@ def test_the_child_holds_nothing_of_ours(renderer, monkeypatch):
     monkeypatch.setenv("CANARY", "secret")
     with Renderer() as own:
         assert one(own, "a") == "a"
-        root = Path(f"/proc/{own._child.pid}")
+        root = Path(f"/proc/{own.children()[-1]}")
         assert (root / "environ").read_bytes() == b""
         assert sorted(each.name for each in (root / "fd").iterdir()) == ["0", "1", "2"]
         limits = (root / "limits").read_text()
@@ -374,7 +374,7 @@ def test_the_child_ends_with_its_parent():
 
     code = (
         "import os, sys; from saas.content.jail.renderer import Renderer; r = Renderer(); r.plan({'text': 'a'});"
-        "print(r._child.pid, flush=True); os._exit(0)"
+        "print(r.children()[-1], flush=True); os._exit(0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=30, check=True, text=True)
     pid = int(done.stdout)

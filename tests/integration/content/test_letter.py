@@ -255,7 +255,7 @@ def test_a_plain_letter_is_written_without_liquid():
         made = letter(own, PLAIN)
         own.close()
         sent = list(made.write([named("Ann"), named(None), named(7), named("Åsa <b>")], date=WHEN))
-        assert own._child is None
+        assert own.children() == []
         assert [reread(raw)[2].partition("<a")[0] for raw in sent] == [
             f"<p>Dear {shown}</p>" for shown in ("Ann", "friend", "7", "Åsa &lt;b&gt;")
         ]
@@ -266,7 +266,7 @@ def test_an_unusual_value_asks_liquid_for_that_person():
         made = letter(own, PLAIN)
         own.close()
         first, second, third = made.write([named("Ann"), named(["A", "nn <b>"]), named("Bo")], date=WHEN)
-        assert own._child is not None
+        assert own.children()
         assert "Dear Ann &lt;b&gt;</p>" in reread(second)[2] and "Dear Bo<" in reread(third)[2]
         assert "Dear Ann<" in reread(first)[2]
 

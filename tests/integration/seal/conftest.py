@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from saas.accounts.models import Account
 from saas.app.factory import create_app
+from saas.content.current import KEY as RENDERER
 from saas.kernel.clock import SystemClock
 from saas.kernel.ids import uuid7
 from saas.permissions.types import Actor, ActorKind
@@ -110,6 +111,8 @@ class Yard:
     def end(self):
         for found in self._made:
             found.disconnect()
+            if "app" in vars(found):
+                found.app.extensions[RENDERER].close()
             self._admin.execute(f'DROP DATABASE IF EXISTS "{found.name}" WITH (FORCE)')
         self._admin.close()
 

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from saas.ledger.models import Chunk, Entry
 from saas.permissions.types import Role
 from saas.platform.agenda.types import Queue
+from saas.sending.service.chunks import split_chunk
 from saas.sending.service.pressure import shrink_next
-from saas.sending.service.split import split_chunk
 from tests import scenes
 from tests.worlds import bound
 

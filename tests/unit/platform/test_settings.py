@@ -100,5 +100,5 @@ def test_any_text_is_read_or_refused_by_name(name, value):
 def test_source_addresses_are_read_in_their_one_spelling():
     assert read().source_addresses == ()
     assert read(SOURCE_ADDRESSES=" 192.0.2.10, 2001:DB8:0::10 ,").source_addresses == ("192.0.2.10", "2001:db8::10")
-    with pytest.raises(BadSetting, match="^SOURCE_ADDRESSES: must be IP addresses"):
+    with pytest.raises(BadSetting, match=r"^SOURCE_ADDRESSES: must be IP addresses"):
         read(SOURCE_ADDRESSES="192.0.2.10, mail.northwind.example")

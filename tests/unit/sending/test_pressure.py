@@ -54,8 +54,12 @@ def opened(reason=CONNECT, openings=1):
     (Health(connect_failures=4), Observed(sign_in_failures=1), None),
     (Health(connect_failures=4), Observed(answers="d"), None),
     (Health(), Observed(connect_failures=9, answers="a" * 80), None),  # one connection was lost, others went on
-    (Health(), Observed(answers="p" * 19), None),
-    (Health(), Observed(answers="p" * 20), REFUSALS),
+    (Health(), Observed(answers="r" * 19), None),
+    (Health(), Observed(answers="r" * 20), REFUSALS),
+    (Health(), Observed(answers="dpp"), None),
+    (Health(recent="pr"), Observed(answers="pp"), REFUSALS),  # a policy against all, seen by three
+    (Health(), Observed(answers="a" + "p" * 18), None),
+    (Health(), Observed(answers="a" + "p" * 19), REFUSALS),
     (Health(recent="r" * 19), Observed(answers="a"), REFUSALS),
     (Health(), Observed(answers="a" * 40 + "r" * 10), None),  # 20 % is not over 20 %
     (Health(), Observed(answers="a" * 39 + "r" * 11), REFUSALS),

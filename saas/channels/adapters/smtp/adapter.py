@@ -17,6 +17,7 @@ from saas.kernel.errors import DomainError
 
 _MOST_LOSSES: Final = 3
 _GOODBYE_S: Final = 2.0
+_FORGOTTEN_S: Final = 1.0
 
 
 class SmtpAdapter:
@@ -35,6 +36,7 @@ class SmtpAdapter:
         self._masks: dict[int, int] = {}
         self._poll = select.poll()
         self._look_at = math.inf
+        self._left_at = 0.0
         self._round: Round
 
     @property
@@ -49,6 +51,7 @@ class SmtpAdapter:
         What `messages` raises comes out when the answers that are due have been settled.
         """
         self.down = None
+        self._drop_forgotten()
         self._round = Round(messages, watch=watch)
         for lane in self._lanes.values():
             lane.desk = self._round
@@ -57,6 +60,8 @@ class SmtpAdapter:
         except BaseException:
             self._drop_all()  # nobody knows what the connections are in the middle of
             raise
+        finally:
+            self._left_at = monotonic()
         if self._round.error is not None:
             raise self._round.error
 
@@ -200,6 +205,15 @@ class SmtpAdapter:
         self._peer.losses = 0
         self.down = not_sent(lost.text, lost.trouble)
         self._round.give_up(self.down)
+
+    def _drop_forgotten(self) -> None:
+        """End connections that were being opened when nobody looked after them: they tell nothing about the relay."""
+        if monotonic() - self._left_at < _FORGOTTEN_S:
+            return
+        for fd, lane in list(self._lanes.items()):
+            if not lane.is_ready:
+                self._forget(fd)
+                lane.close()
 
     def _drop_unoffered(self) -> None:
         """End connections on which an envelope is open that must not be followed by its content."""

@@ -1,4 +1,4 @@
-"""Cut a pending chunk in two: everybody stays in exactly one, so the numbers balance at every moment."""
+"""Cut a pending chunk in two, or gather small ones: everybody stays in exactly one, so the numbers always balance."""
 
 from datetime import datetime
 from typing import Final
@@ -38,6 +38,34 @@ _NEXT_TOO_LARGE: Final = sa.text(
     SELECT no FROM next WHERE people > :most
     """
 )
+# Each call of a triggered run makes a chunk of its own; under load one claim takes what has come together.
+_GATHER: Final = sa.text(
+    """
+    WITH gate AS MATERIALIZED (
+        SELECT r.run_id FROM run r JOIN campaign c ON c.tenant_id = r.tenant_id AND c.campaign_id = r.campaign_id
+        WHERE r.tenant_id = :tenant AND r.run_id = :run AND r.state = 'running' AND c.state = 'active' FOR SHARE OF c
+    ), due AS MATERIALIZED (
+        SELECT k.no, k.entry_ids FROM chunk k JOIN gate ON k.run_id = gate.run_id
+        WHERE k.tenant_id = :tenant AND k.state = 'pending' AND k.not_before <= :now AND k.deaths = 0 AND NOT k.retry
+        ORDER BY k.not_before, k.no LIMIT :most FOR UPDATE OF k SKIP LOCKED
+    ), fitting AS MATERIALIZED (
+        SELECT no, entry_ids, first_value(no) OVER (ORDER BY no) AS first FROM (
+            SELECT no, entry_ids, sum(cardinality(entry_ids)) OVER (ORDER BY no) AS people FROM due
+        ) counted WHERE people <= :most
+    )
+    UPDATE chunk k SET state = CASE WHEN k.no = f.first THEN 'pending' ELSE 'closed' END,
+      entry_ids = CASE WHEN k.no = f.first THEN
+        (SELECT array_agg(x.id ORDER BY a.no, x.at) FROM fitting a, unnest(a.entry_ids) WITH ORDINALITY AS x(id, at))
+      ELSE '{}' END
+    FROM fitting f WHERE k.tenant_id = :tenant AND k.run_id = :run AND k.no = f.no
+      AND (SELECT count(*) FROM fitting) > 1
+    """
+)
+
+
+def gather(session: Session, *, run_id: UUID, most: int, now: datetime) -> None:
+    """Put the due chunks of a triggered run into one of at most `most` people; those emptied are closed."""
+    session.execute(_GATHER, {"tenant": bound_tenant(session), "run": run_id, "most": most, "now": now})
 
 
 def split_chunk(session: Session, *, run_id: UUID, no: int, size: int) -> int | None:

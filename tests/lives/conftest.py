@@ -1,0 +1,37 @@
+"""What all lives of a process share."""
+
+import logging
+from dataclasses import replace
+
+import psycopg
+import pytest
+import structlog
+
+from saas.kernel.clock import SystemClock
+from saas.platform.roles import psycopg_url
+from tests.engine_room import engine_room
+from tests.lives.ground import make_stage
+from tests.lives.living import Installation
+from tests.lives.nursery import Nursery
+from tests.lives.provider import Provider
+
+
+@pytest.fixture(scope="session")
+def installation(app, app_settings, engine, owner_engine, servers, database, tmp_path_factory):
+    # What the engine has to say of thousands of deaths is not read by anybody.
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    home = tmp_path_factory.mktemp("senders")
+    stage = make_stage(app, engine, owner_engine, SystemClock().now())
+    provider, nursery = Provider(), Nursery(app_settings)
+    try:
+        with (
+            psycopg.connect(psycopg_url(servers.admin_url), dbname=database, autocommit=True) as eye,
+            engine_room(app, replace(app_settings, home=home / "living"), egress=(provider.address,)) as room,
+        ):
+            yield Installation(stage, room, nursery, provider, eye, home)
+    finally:
+        nursery.close()
+        provider.close()
+        stage.renderer.close()
+        structlog.configure(**before)
