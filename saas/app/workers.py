@@ -6,6 +6,7 @@ the process); maintenance forks for each bell, which bounds memory. Without Redi
 
 import contextlib
 import ctypes
+import gc
 import os
 import signal
 import sys
@@ -58,6 +59,7 @@ _TICK_S: Final = 1.0
 _WITHOUT_REDIS_S: Final = 5.0
 _GRACE_S: Final = 15.0
 _RECOVER_EVERY_S: Final = 1.0
+_YOUNG: Final = 50_000  # objects between two collections; a chunk of 500 people makes about ten thousand
 _PR_SET_PDEATHSIG: Final = 1
 
 log = structlog.get_logger()
@@ -228,6 +230,7 @@ class ResidentWorker(_AgendaWorker, SimpleWorker):
         )
         owner.start(on_fence=self.fence)
         kinds = kinds_for(_Setting.queue, shell=shell, engine=db.engine, sender=self.sender)
+        _collect_seldom()
         return Doer(db.engine, kinds, shell.clock, shell.bell.ring, leaving, lanes=LANES, busy=self.sender.lanes.busy)
 
     def fence(self) -> None:
@@ -294,6 +297,13 @@ class MaintenanceWorker(_AgendaWorker, Worker):
         _die_with(self.pid or 0)
         # What we opened while Redis was away belongs to us: two processes must not speak over one connection.
         self.doer.engine.dispose(close=False)
+
+
+def _collect_seldom() -> None:
+    """Keep the collector away from what lives as long as the process, and from every chunk's short-lived rows."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG, 20, 20)
 
 
 def _die_with(parent: int) -> None:

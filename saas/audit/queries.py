@@ -23,8 +23,16 @@ def entries_about(session: Session, subject: str, *, limit: int = 50) -> Sequenc
 def verify(session: Session) -> Break | None:
     """Check the bound tenant's whole chain. None when it holds."""
     tenant = bound_tenant(session)
-    rows = session.scalars(sa.select(AuditEntry).where(AuditEntry.tenant_id == tenant).order_by(AuditEntry.no)).all()
-    head = session.execute(sa.select(AuditHead.no, AuditHead.hash).where(AuditHead.tenant_id == tenant)).one_or_none()
+    # One statement, so one snapshot: an entry that is added meanwhile must not look like an end that was cut off.
+    both = sa.outerjoin(AuditHead, AuditEntry, AuditHead.tenant_id == AuditEntry.tenant_id, full=True)
+    found = session.execute(
+        sa.select(AuditEntry, AuditHead.no, AuditHead.hash)
+        .select_from(both)
+        .where(sa.func.coalesce(AuditEntry.tenant_id, AuditHead.tenant_id) == tenant)
+        .order_by(AuditEntry.no)
+    ).all()
+    rows = [row[0] for row in found if row[0] is not None]
+    head = next(((no, link) for _, no, link in found if no is not None), (0, START))
     links = [
         (
             Entry(r.tenant_id, r.no, r.at, r.actor_kind, r.actor_id, r.action, r.subject, r.facts),
@@ -33,4 +41,4 @@ def verify(session: Session) -> Break | None:
         )
         for r in rows
     ]
-    return first_break(links, head=(head.no, head.hash) if head else (0, START))
+    return first_break(links, head=head)

@@ -7,10 +7,15 @@ import pytest
 from tests.tally import BUDGET
 
 LEAST = {
-    "test": {"demo_people": 300, "schemathesis_examples": 10, "templates": 300, "audience_rules": 300},
-    "test-deep": {"demo_people": 300, "schemathesis_examples": 50, "templates": 5000, "audience_rules": 2000},
-}
-MOST_MINUTES = {"test": 8, "test-deep": 60}
+    "test": {"demo_people": 300, "schemathesis_examples": 10, "templates": 300, "audience_rules": 300, "lives": 100},
+    "test-deep": {
+        "demo_people": 300, "schemathesis_examples": 50, "templates": 5000, "audience_rules": 2000, "lives": 1000,
+    },
+    "test-release": {
+        "demo_people": 300, "schemathesis_examples": 1000, "templates": 50000, "audience_rules": 50000, "lives": 5000,
+    },
+}  # fmt: skip
+MOST_MINUTES = {"test": 8, "test-deep": 60, "test-release": 720}
 
 
 @pytest.mark.parametrize("tier", LEAST)

@@ -15,7 +15,7 @@ import structlog
 from saas.kernel.clock import monotonic
 from saas.platform.agenda.types import Queue
 from tests.faults.rig.dice import Dice
-from tests.faults.rig.programs import Program
+from tests.faults.rig.programs import Program, end_politely
 from tests.faults.rig.scene import build
 from tests.faults.rig.servers import Cluster
 from tests.faults.rig.stage import Stage
@@ -28,6 +28,7 @@ POOLS, PROCESSES = 2, 2
 def run(*, people: int, kills: int, seed: int) -> int:
     """Return the exit code."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    end_politely()
     cluster = Cluster()
     try:
         started = monotonic()

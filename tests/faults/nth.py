@@ -17,6 +17,8 @@ from saas.kernel.clock import monotonic
 from tests import scenes
 from tests.faults.checker import check
 from tests.faults.rig.dice import Dice
+from tests.faults.rig.flight import Death
+from tests.faults.rig.programs import end_politely
 from tests.faults.rig.proxy import Cut, Reply
 from tests.faults.rig.scene import Side, build, campaign_uuid, content, signed
 from tests.faults.rig.servers import Cluster
@@ -30,6 +32,7 @@ KINDS = ("exception", "commit unknown", "crash")
 def run(*, most: int, step: int, seed: int) -> int:
     """Do all three kinds. Returns the exit code."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    end_politely()
     cluster = Cluster()
     failed = 0
     try:
@@ -82,8 +85,6 @@ def _campaigns(stage: Stage) -> None:
     draft["payload"] = {"fields": []}
     draft["steps"][0]["content"] = made
     stage.a.marketing = signed(world, stage.a.place, draft, kind="api", purpose="marketing")
-    stage.looker.end()
-    stage.facts.notes.append("one side only")
 
 
 def _cast(stage: Stage) -> None:
@@ -95,8 +96,7 @@ def _cast(stage: Stage) -> None:
     stage.bulk = stage.crew.senders()
     stage.await_senders(1)
     wait_until(stage.web(stage.a).ready, what="the web server answers")
-    for campaign in (stage.a.marketing, stage.a.transactional):
-        stage.make_due(campaign)
+    stage.make_due(stage.a.marketing)
     ready = "SELECT count(*) FROM run WHERE campaign_id = %s AND state = 'running'"
     wait_until(lambda: stage.books.one(ready, campaign_uuid(stage.a.marketing)), what="the run is open")
 
@@ -108,6 +108,7 @@ def _one(stage: Stage, kind: str, n: int, rounds: int) -> bool:
         wait_until(lambda: len(stage.books.owners()) >= 1, what="it is in the register")
     cut = Cut(any_call=True, nth=n, reply=Reply.LOST if kind == "commit unknown" or n % 2 else Reply.UNSENT)
     victims = stage.bulk.workers()
+    death = Death(stage.data, victims)
     if kind == "crash":
         cut.act = lambda: [os.kill(pid, signal.SIGKILL) for pid in victims]
     chosen = stage.a.addresses[rounds * PEOPLE : (rounds + 1) * PEOPLE]
@@ -118,10 +119,13 @@ def _one(stage: Stage, kind: str, n: int, rounds: int) -> bool:
     _call(stage, stage.a, chosen)
     _until_quiet(stage, chosen, cut)
     cut.times = 0
-    if cut.done:
-        stage.facts.kills += kind == "crash"
-        # What was cut may have been a message on its way to the relay, or its answer.
-        stage.facts.in_flight += 1
+    if cut.done and kind == "crash":
+        death.__exit__()
+        stage.facts.kills += 1
+        stage.facts.in_flight += death.in_flight
+    elif cut.done:
+        stage.facts.in_flight += 1  # what was cut may have been a message on its way to the relay, or its answer
+    death.close()
     return bool(cut.done)
 
 

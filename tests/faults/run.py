@@ -19,6 +19,7 @@ from tests.faults import scenarios
 from tests.faults.checker import MEANS, Verdict, check, pace
 from tests.faults.registry import FAULTS, NOT_RUN, NUMBERS, Fault, NotRun
 from tests.faults.rig.dice import Dice
+from tests.faults.rig.programs import end_politely
 from tests.faults.rig.scene import Scene, build
 from tests.faults.rig.servers import Cluster
 from tests.faults.rig.stage import Stage
@@ -157,6 +158,7 @@ def run(*, quick: bool, only: set[int], seed: int, people: int, verbose: bool) -
             click.echo(f"{number:>3}  not run: {NOT_RUN.get(number, 'no scenario')}")
     keep = Path(tempfile.mkdtemp(prefix="csn-faults-", dir="/tmp"))
     started = monotonic()
+    end_politely()
     cluster = Cluster()
     results, judged = [], {}
     try:

@@ -23,6 +23,7 @@ _HEAD: Final = struct.Struct("<qq")
 _ID_BYTES: Final = 8
 _SLOT_BYTES: Final = _HEAD.size + CHUNK_PEOPLE * (_ID_BYTES + 1)
 _BYTES_AT: Final = _HEAD.size + CHUNK_PEOPLE * _ID_BYTES
+_BEYOND: Final = SLOTS * _SLOT_BYTES + 65536
 _SUFFIX: Final = ".journal"
 
 
@@ -103,7 +104,10 @@ class Journal:
 
     def check(self) -> None:
         """Raise OSError when the file takes no more writes; asked each second, so that nothing is claimed then."""
-        os.pwrite(self._file, bytes(1), SLOTS * _SLOT_BYTES)
+        try:
+            os.pwrite(self._file, bytes(1), _BEYOND)  # a page that is not there yet: a full disk has none
+        finally:
+            os.ftruncate(self._file, SLOTS * _SLOT_BYTES)
 
     def close(self, *, remove: bool) -> None:
         """End it; `remove` when nothing of ours is claimed any more."""

@@ -30,13 +30,14 @@ _MARKS: Final = {
 _LOOK: Final = sa.text("SELECT state FROM campaign WHERE tenant_id = :tenant AND campaign_id = :campaign")
 _OPTED_OUT: Final = sa.text(
     """
-    SELECT contact_id FROM consent WHERE tenant_id = :tenant AND at >= :since AND status = 'withdrawn'
-      AND :marketing AND topic = :topic
+    SELECT contact_id, 'unsubscribed' AS reason FROM consent
+    WHERE tenant_id = :tenant AND at >= :since AND status = 'withdrawn' AND :marketing AND topic = :topic
     UNION ALL
-    SELECT ct.contact_id FROM suppression sp JOIN contact ct ON ct.tenant_id = sp.tenant_id
+    SELECT ct.contact_id, 'suppressed' FROM suppression sp JOIN contact ct ON ct.tenant_id = sp.tenant_id
       AND ct.address_hash = sp.address_hash WHERE sp.tenant_id = :tenant AND sp.at >= :since
     UNION ALL
-    SELECT contact_id FROM contact WHERE tenant_id = :tenant AND contact_id = ANY(:people) AND erased_at IS NOT NULL
+    SELECT contact_id, 'erased' FROM contact
+    WHERE tenant_id = :tenant AND contact_id = ANY(:people) AND erased_at IS NOT NULL
     """
 )
 
@@ -56,7 +57,7 @@ class ChunkWatch:
         self._leaving = leaving
         self._next_look = monotonic() + LOOK_EVERY_S
         self._stopped = False
-        self._opted_out: frozenset[UUID] = frozenset()
+        self._opted_out: dict[UUID, Reason] = {}
         self._silent: set[int] = set(range(len(claimed.people)))
 
     def may_go_on(self, index: int) -> bool:
@@ -75,9 +76,10 @@ class ChunkWatch:
         if self._is_time():
             self._look()
         person = self.claimed.people[index]
-        if person.contact_id not in self._opted_out:
+        reason = self._opted_out.get(person.contact_id)
+        if reason is None:
             return True
-        self.failed[index] = Ending(person.entry_id, Exc.SKIPPED, Reason.UNSUBSCRIBED)
+        self.failed[index] = Ending(person.entry_id, Exc.SKIPPED, reason)
         self._slot.mark(index, Mark.SKIPPED)
         return False
 
@@ -115,18 +117,17 @@ class ChunkWatch:
         self._next_look = monotonic() + LOOK_EVERY_S
         with tenant_session(self._owner.engine, self.claimed.tenant_id) as session:
             self._stopped = self._stopped or not self._is_active(session)
-            self._opted_out = frozenset(
-                session.scalars(
-                    _OPTED_OUT,
-                    {
-                        "tenant": self.claimed.tenant_id,
-                        "since": self.claimed.claimed_at - _COMMIT_WITHIN,
-                        "marketing": self.claimed.marketing,
-                        "topic": self.claimed.topic,
-                        "people": [person.contact_id for person in self.claimed.people],
-                    },
-                )
+            rows = session.execute(
+                _OPTED_OUT,
+                {
+                    "tenant": self.claimed.tenant_id,
+                    "since": self.claimed.claimed_at - _COMMIT_WITHIN,
+                    "marketing": self.claimed.marketing,
+                    "topic": self.claimed.topic,
+                    "people": [person.contact_id for person in self.claimed.people],
+                },
             )
+            self._opted_out = {row.contact_id: Reason(row.reason) for row in rows}
 
     def _is_active(self, session: Session) -> bool:
         found = session.scalar(_LOOK, {"tenant": self.claimed.tenant_id, "campaign": self.claimed.campaign_id})

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -53,8 +54,8 @@ def writer_of(inode: int) -> int | None:
     return None
 
 
-def await_flight(home: Path, pids: list[int] | None = None, *, limit_s: float = 30.0) -> tuple[int, int]:
-    """Wait until the journal of one of these processes shows a message in flight. Returns (pid, how many)."""
+def await_flight(home: Path, pids: Callable[[], list[int]], *, limit_s: float = 30.0) -> tuple[int, int]:
+    """Wait until the journal of one of these processes (asked for at every look: dead ones are replaced) shows a message in flight. Returns (pid, how many)."""
     found: list[tuple[int, int]] = []
 
     def flying() -> bool:
@@ -62,7 +63,7 @@ def await_flight(home: Path, pids: list[int] | None = None, *, limit_s: float = 
             try:
                 count = look.offered()
                 pid = writer_of(look.inode) if count else None
-                if pid is not None and (pids is None or pid in pids) and is_alive(pid):
+                if pid is not None and pid in pids() and is_alive(pid):
                     found.append((pid, count))
             finally:
                 look.close()
@@ -86,6 +87,11 @@ class Death:
 
     def __exit__(self, *_: object) -> None:
         wait_until(lambda: not any(is_alive(pid) for pid in self._pids), what="they are dead", limit_s=10)
+        self.in_flight = sum(look.offered() for look in self._looks)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the journals; nobody died."""
         for look in self._looks:
-            self.in_flight += look.offered()
             look.close()
+        self._looks = []

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,6 +30,17 @@ def children_of(pid: int) -> list[int]:
         return []
 
 
+def mortal(*words: str) -> tuple[str, ...]:
+    """A command that the kernel ends when the suite ends, however that comes about (util-linux; without it, as is)."""
+    setpriv = shutil.which("setpriv")
+    return (setpriv, "--pdeathsig", "KILL", *words) if setpriv else words
+
+
+def end_politely() -> None:
+    """Let SIGTERM take a stage down as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
 class Program:
     """One started command, its children and its log."""
 
@@ -36,7 +48,7 @@ class Program:
         self.name, self.log, self.words, self.environ = name, log, words, environ
         with log.open("ab") as out:
             self.process = subprocess.Popen(
-                words, cwd=ROOT, env=environ, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+                mortal(*words), cwd=ROOT, env=environ, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
                 start_new_session=True,
             )  # fmt: skip
         self.all_pids: set[int] = {self.process.pid}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import ROOT
+from tests.faults.rig.programs import mortal
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,11 @@ class Relay:
         words += ["--chain", str(chain)] if chain else []
         self._errors = (home / "sink.err").open("wb")
         self._process = subprocess.Popen(
-            words, cwd=ROOT, stdout=subprocess.PIPE, stderr=self._errors, stdin=subprocess.DEVNULL
+            mortal(*words),
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            stdin=subprocess.DEVNULL,
         )
         assert self._process.stdout is not None
         told = json.loads(self._process.stdout.readline())

@@ -1,6 +1,7 @@
 """A PostgreSQL and Valkeys of the suite's own, to be hurt; nobody else's tests run on them."""
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -25,6 +26,7 @@ from saas.platform.embedded.services import Services
 from saas.platform.roles import initialise, psycopg_url
 from saas.platform.settings import Settings
 from tests.conftest import KEY, ROLES, ROOT
+from tests.faults.rig.programs import mortal
 from tests.faults.rig.waiting import wait_until
 
 HOME = ROOT / ".data" / "faults"
@@ -43,10 +45,18 @@ class Cluster:
     """The suite's PostgreSQL. It keeps its promises of durability: this is what some faults are about."""
 
     def __init__(self) -> None:
+        HOME.mkdir(parents=True, exist_ok=True)
+        HOME.chmod(0o711)  # the servers' account must get through
+        self._lock = (HOME / "suite.lock").open("w")
+        fcntl.flock(self._lock, fcntl.LOCK_EX)  # one suite at a time: it restarts the server
         self._services = Services(HOME, fast=False)
         self.admin_url = self._services.up().admin_url
         self.socket_dir = Path(str(sa.make_url(self.admin_url).query["host"]))
-        self._made: list[str] = []
+        with self.admin() as admin:  # what a killed suite left behind
+            rows = admin.execute("SELECT datname FROM pg_database WHERE datname LIKE 'csn\\_fault%'").fetchall()
+        self._made = [row[0] for row in rows]
+        for name in list(self._made):
+            self.drop(name)
 
     @property
     def socket(self) -> str:
@@ -73,6 +83,7 @@ class Cluster:
             for name in list(self._made):
                 self.drop(name)
         self._services.down()
+        self._lock.close()
 
     @contextlib.contextmanager
     def admin(self, database: str = "postgres") -> Iterator[psycopg.Connection]:
@@ -144,7 +155,9 @@ class OwnValkey:
 
     def start(self) -> None:
         words = ("--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.home), "--save", "")
-        self._process = subprocess.Popen([self._program, *words], stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+        self._process = subprocess.Popen(
+            mortal(str(self._program), *words), stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL
+        )
         wait_until(self._answers, what="Valkey starts")
 
     def kill(self) -> None:

@@ -284,7 +284,7 @@ class Stage:
     def flight(self, program: Program) -> int:
         """Wait until one of a pool's workers has a message in flight. Returns its pid."""
         if self.has_journals:
-            return await_flight(self.data, program.workers())[0]
+            return await_flight(self.data, program.workers)[0]
         before = self.sink.count()
         self.sent(before + 3)
         return program.workers()[0]
@@ -324,7 +324,12 @@ class Stage:
             if "*" not in self.facts.may_stay_open:
                 people = self.books.people(side, campaign)
                 count = sum(p.state == "open" and p.email not in self.facts.may_stay_open for p in people)
-                if not people and campaign in self.due and self.books.state(campaign) in {"scheduled", "active"}:
+                if (
+                    not people
+                    and campaign == side.marketing
+                    and campaign in self.due
+                    and self.books.state(campaign) in {"scheduled", "active"}
+                ):
                     count = len(side.people)  # they have not even entered
                 if count:
                     found[f"{side.name}:{campaign[-4:]}"] = count

@@ -61,10 +61,12 @@ def _dies(stage, victim: int) -> bool:
     death = None
     end = monotonic() + 15
     while is_alive(victim) and monotonic() < end and stage.left():
-        if death is None or not death.journals:
-            death = Death(stage.data, [victim]) if is_alive(victim) else death
+        if (death is None or not death.journals) and is_alive(victim):
+            death = Death(stage.data, [victim])
         time.sleep(0.01)
     if is_alive(victim):
+        if death is not None:
+            death.close()
         return False
     if death is not None:
         death.__exit__()

@@ -40,10 +40,10 @@ def test_killed_and_started_again_empty_while_a_run_is_sent(world, runs, fleet, 
     wait_until(lambda: len(sink.messages) >= seen + 50, what="sending goes on without Redis")
     went_on_s = monotonic() - killed
     everybody_once(runs, sink, a, b)
+    wait_until(lambda: senders.said("worker.redis_away"), what="the worker noticed")
     later = (world.a, *runs.begin(world.a, 3, tag="late"))
     wait_until(lambda: len(sink.messages) >= 303, what="new work is found without Redis")
     valkey.start()
-    wait_until(lambda: senders.said("worker.redis_away"), what="the worker noticed")
     last = (world.b, *runs.begin(world.b, 3, tag="last"))
     everybody_once(runs, sink, a, b, later, last)
     assert went_on_s < 15

@@ -37,10 +37,10 @@ def begun(world, room, sink):
 
 
 @pytest.fixture
-def owner(app_settings):
+def owner(app_settings, tmp_path):
     engine = sa.create_engine(app_settings.database_url)
     fenced = []
-    found = Owner(engine, queue=Queue.BULK, clock=SystemClock())
+    found = Owner(engine, queue=Queue.BULK, clock=SystemClock(), home=tmp_path)
     found.start(on_fence=lambda: fenced.append(1))
     yield found, fenced
     found.stop_beating()

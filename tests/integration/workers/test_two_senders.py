@@ -9,14 +9,15 @@ from tests.worlds import bound
 pytestmark = [pytest.mark.integration, pytest.mark.e2e]
 
 
-def test_two_senders_share_a_run_of_a_thousand(world, runs, fleet, sink):
-    sink.delay_s = 0.003
-    campaign_id, addresses = runs.begin(world.a, 1000)
+def test_two_senders_share_a_run(world, runs, fleet, sink):
+    """Eight chunks: one process takes three into its lanes, the other one joins at the dispatcher's next bell."""
+    sink.delay_s = 0.006
+    campaign_id, addresses = runs.begin(world.a, 4000)
     senders = fleet.senders(processes=2)
     owners = fleet.owners()
     fleet.dispatcher()
     found = runs.finish(world.a, campaign_id)
-    assert (found.planned, found.accepted) == (1000, 1000)
+    assert (found.planned, found.accepted) == (4000, 4000)
     assert sink.copies() == dict.fromkeys(addresses, 1)
     with bound(world.engine, world.a) as session:
         did = set(session.scalars(sa.text("SELECT owner FROM chunk")))
