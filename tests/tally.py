@@ -58,7 +58,9 @@ class Tally:
         terminalreporter.write_line(f"ran: {', '.join(parts) or 'nothing'} in {minutes:.1f} min")
         if self.lives:
             lived = self.lives.pop("lives")
-            terminalreporter.write_line(f"{lived} lives; " + ", ".join(f"{n} {c}" for n, c in sorted(self.lives.items())))
+            terminalreporter.write_line(
+                f"{lived} lives; " + ", ".join(f"{n} {c}" for n, c in sorted(self.lives.items()))
+            )
         if self.skipped["web"]:
             word = "which fails in CI" if os.environ.get("CI") == "1" else "see: make browser"
             terminalreporter.write_line(f"{self.skipped['web']} page tests were skipped ({word})", red=True)

@@ -1,6 +1,7 @@
 """Find out who is asking."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -11,8 +12,15 @@ from sqlalchemy.orm import Session
 from saas.accounts.models import Account, AccountSession, ApiKey
 from saas.accounts.rules import is_api_key, token_hash
 from saas.kernel.paging import Page, PageRequest, cut
+from saas.platform import driver
 from saas.platform.db import bound_tenant
 
+_KEY: Final = driver.spelled(
+    """
+    SELECT key_id, tenant_id, project_id, name, role, scopes, made_by, last_used_at FROM api_key
+    WHERE key_hash = :hash AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
+    """
+)
 # Projects belong to a floor above; of a key's project only that it exists in this workspace is asked here.
 _PROJECT: Final = sa.table("project", sa.column("tenant_id", sa.Uuid()), sa.column("project_id", sa.Uuid()))
 
@@ -32,17 +40,26 @@ def account_of_token(session: Session, token: str, now: datetime) -> Account | N
     return None if row is None else row[0]
 
 
-def key_of(session: Session, text: str, now: datetime) -> ApiKey | None:
-    """Return a live API key by its text."""
+@dataclass(frozen=True, slots=True)
+class LiveKey:
+    """What a live API key says of who calls."""
+
+    key_id: UUID
+    tenant_id: UUID
+    project_id: UUID | None
+    name: str
+    role: str
+    scopes: Sequence[str]
+    made_by: UUID
+    last_used_at: datetime | None
+
+
+def key_of(session: Session, text: str, now: datetime) -> LiveKey | None:
+    """Return a live API key by its text. It is looked up for every request, so that its end takes effect at once."""
     if not is_api_key(text):
         return None
-    return session.scalars(
-        sa.select(ApiKey).where(
-            ApiKey.key_hash == token_hash(text),
-            ApiKey.revoked_at.is_(None),
-            sa.or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now),
-        )
-    ).first()
+    found = driver.rows(session, _KEY, {"hash": token_hash(text), "now": now})
+    return LiveKey(*found[0]) if found else None
 
 
 def keys(session: Session, *, projects: frozenset[UUID] | None, page: PageRequest) -> Page[ApiKey]:

@@ -1,6 +1,7 @@
 """Tells the request shell who is asking: joins accounts, tenants and grants."""
 
 from datetime import datetime
+from functools import lru_cache
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -12,8 +13,14 @@ from saas.accounts.models import Account
 from saas.accounts.service import SEEN_EVERY, note_key_use
 from saas.permissions.queries import grants_of, roles_for
 from saas.permissions.rules import rights_of, rights_of_key
-from saas.permissions.types import Actor, ActorKind, Role
+from saas.permissions.types import Actor, ActorKind, Right, Role
 from saas.tenants.models import Tenant
+
+
+@lru_cache(maxsize=4096)
+def _rights(tenant_id: UUID, role: Role, project_id: UUID | None, scopes: tuple[str, ...]) -> frozenset[Right]:
+    """Return a key's rights; they follow from the row alone, which is read for every request."""
+    return rights_of_key(tenant_id, role=role, project_id=project_id, scopes=scopes)
 
 
 class DatabaseGate:
@@ -42,7 +49,7 @@ class DatabaseGate:
             tenant_id=row.tenant_id,
             key_id=row.key_id,
             roles=((role, row.project_id),),
-            rights=rights_of_key(row.tenant_id, role=role, project_id=row.project_id, scopes=row.scopes),
+            rights=_rights(row.tenant_id, role, row.project_id, tuple(row.scopes)),
         )
 
     def enter(self, session: Session, actor: Actor, tenant_id: UUID) -> Actor | None:

@@ -12,6 +12,8 @@ from saas.kernel.errors import NotFound
 from saas.kernel.ids import BadId, parse, show
 
 _DIRECTIONS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_CONTROLS: Final = re.compile("[\0-\x1f\x7f-\x9f\ud800-\udfff]")
+_UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 _UNSEEN: Final = dict.fromkeys((0x00AD, 0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFEFF, *range(0x200B, 0x2010)))
 
 
@@ -60,16 +62,21 @@ class Moment(fields.Field[datetime]):
 
 def without_controls(text: str) -> None:
     """Validate that a one-line text has no control characters (NUL, line ends)."""
-    if any(ord(char) < 32 or 0x7F <= ord(char) < 0xA0 or 0xD800 <= ord(char) < 0xE000 for char in text):
+    if _CONTROLS.search(text):
         raise ValidationError("Control characters are not allowed here.")
     if _DIRECTIONS.search(text):
         # They make a name read otherwise than it is written; here people sign what they read.
         raise ValidationError("Characters that turn the direction of writing are not allowed here.")
 
 
+def is_plain(text: str) -> bool:
+    """Say whether `without_controls` would take a text."""
+    return not _CONTROLS.search(text) and not _DIRECTIONS.search(text)
+
+
 def without_nul(text: str) -> None:
     """Validate that a long text has no NUL and no lone surrogate, which PostgreSQL cannot store."""
-    if any(char == "\0" or 0xD800 <= ord(char) < 0xE000 for char in text):
+    if _UNSTORABLE.search(text):
         raise ValidationError("NUL and broken characters are not allowed here.")
 
 

@@ -19,14 +19,15 @@ _HEADERS: Final = {
 
 def register(app: Flask, *, secure: bool) -> None:
     """Add the headers; a view may have set a stricter policy of its own (message previews do)."""
+    wanted = {**_HEADERS, "Content-Security-Policy": CSP, "Cache-Control": "no-store"}
+    if secure:
+        wanted["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+    by_key = tuple((name.lower(), name, value) for name, value in wanted.items())
 
     @app.after_request
     def _add(response: Response) -> Response:
-        for name, value in _HEADERS.items():
-            response.headers.setdefault(name, value)
-        response.headers.setdefault("Content-Security-Policy", CSP)
-        if secure:
-            response.headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
-        if "Cache-Control" not in response.headers:
-            response.headers["Cache-Control"] = "no-store"
+        given = {name.lower() for name, _ in response.headers}
+        for key, name, value in by_key:
+            if key not in given:
+                response.headers.add(name, value)
         return response

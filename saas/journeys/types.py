@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
-from uuid import UUID
 
 
 class Answer(StrEnum):
@@ -17,14 +16,21 @@ class Answer(StrEnum):
     INVALID_CONTEXT = "invalid_context"
 
 
+class Way(StrEnum):
+    """How a call names a contact: by one of these fields."""
+
+    CONTACT_ID = "contact_id"
+    EMAIL = "email"
+    EXTERNAL_ID = "external_id"
+
+
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """One recipient of a call: exactly one of the three ways to name a contact."""
+    """One recipient of a call. name: an id, an address trimmed and case-folded, or an external id."""
 
     index: int
-    contact_id: UUID | None
-    email_key: str | None
-    external_id: str | None
+    way: Way
+    name: str
     entry_key: str
     context: Mapping[str, Any]
 

@@ -9,19 +9,31 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import psycopg
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 _PARAMETER: Final = re.compile(r"(?<!:):([a-z_0-9]+)")
-_COMMENT: Final = re.compile(r"--[^\n]*")
 
 
 def spelled(text: str) -> str:
-    """Return a statement with `:name` parameters in the driver's spelling, on one line: only short ones are cached."""
-    return " ".join(_PARAMETER.sub(r"%(\1)s", _COMMENT.sub("", text)).split())
+    """Return a statement with `:name` parameters in the driver's spelling, on one line: it keeps short ones parsed."""
+    return " ".join(_PARAMETER.sub(r"%(\1)s", text).split())
 
 
 def rows(session: Session, statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    """Run a spelled statement in the session's transaction and return its rows."""
-    driver: psycopg.Connection[Any] = session.connection().connection.driver_connection  # type: ignore[assignment]  # SQLAlchemy's is any driver's
-    with driver.cursor(binary=True) as cursor:
-        return cursor.execute(statement, values, prepare=True).fetchall()  # type: ignore[call-overload]  # the text is ours, though not literal
+    """Run a spelled statement in the session's transaction and return its rows.
+
+    Raises SQLAlchemy's errors, as all other statements do: who tries again, or answers 503, goes by them.
+    """
+    connection = session.connection()
+    driver: psycopg.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment]  # SQLAlchemy's is any driver's
+    try:
+        with driver.cursor(binary=True) as cursor:
+            return cursor.execute(statement, values, prepare=True).fetchall()
+    except psycopg.Error as error:
+        gone = driver.broken or driver.closed
+        if gone:
+            connection.invalidate(error)
+        raise DBAPIError.instance(  # the values may be personal: they are left out
+            statement, None, error, psycopg.Error, connection_invalidated=gone, dialect=connection.dialect
+        ) from error

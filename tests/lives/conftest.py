@@ -14,9 +14,10 @@ from tests.lives.ground import make_stage
 from tests.lives.living import Installation
 from tests.lives.nursery import Nursery
 from tests.lives.provider import Provider
+from tests.lives.speed import hurrying
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def installation(app, app_settings, engine, owner_engine, servers, database, tmp_path_factory):
     # What the engine has to say of thousands of deaths is not read by anybody.
     before = structlog.get_config()
@@ -26,9 +27,13 @@ def installation(app, app_settings, engine, owner_engine, servers, database, tmp
     provider, nursery = Provider(), Nursery(app_settings)
     try:
         with (
+            hurrying(),
             psycopg.connect(psycopg_url(servers.admin_url), dbname=database, autocommit=True) as eye,
             engine_room(app, replace(app_settings, home=home / "living"), egress=(provider.address,)) as room,
         ):
+            # Each connection draws entry ids from a range of its own; here their order is to be that of the calls.
+            eye.execute("ALTER SEQUENCE entry_id_seq CACHE 1")
+            engine.dispose()
             yield Installation(stage, room, nursery, provider, eye, home)
     finally:
         nursery.close()

@@ -89,7 +89,7 @@ _ALTER = {
 
 
 @dataclass
-class Told_:
+class Story:
     """What a life told: its trace, what was wrong, and how often each thing happened."""
 
     trace: list[str] = field(default_factory=list)
@@ -115,7 +115,7 @@ class Unbalanced(AssertionError):
 class Installation:
     """What lives share: a stage, a sender that lives, a nursery of those that die, a provider.
 
-    eye: a connection of the administrator, which sees everything and changes nothing.
+    eye: a connection of the administrator, which sees everything; it clears the agenda before a life.
     """
 
     stage: Stage
@@ -131,7 +131,7 @@ class Living:
 
     def __init__(self, installation: Installation, life: Life) -> None:
         self.on, self.life = installation, life
-        self.told = Told_()
+        self.told = Story()
         self.clock = installation.room.clock
         self.clock.at = life.start
         self.ticker = Ticker()
@@ -139,7 +139,7 @@ class Living:
         self.senders = 0
         self.judge = Interpreter(life.people, life.campaigns, dict(life.quotas))
         self.ground: Ground
-        self.codes: dict[int, list[tuple[int, str]]] = {}
+        self.codes = 0
         self.calls: dict[int, tuple[str, dict, Called]] = {}
         self.amid: list[Event] = []
         self.armed: list[Event] = []
@@ -148,19 +148,24 @@ class Living:
         self.number = next(_numbers)
         self.lock = threading.RLock()
         self.commits_to_lose = 0
+        self.in_claim = False
         self.tampered: set[int] = set()
+        self.point_before = fault.point
+        self.clock_before = installation.stage.app.extensions["countersign"].clock
 
     # The whole of it ----------------------------------------------------------------------------------------------
 
-    def live(self) -> Told_:
+    def live(self) -> Story:
         """Live it to its end. What went wrong is in `findings`."""
-        self._begin()
         try:
+            self._begin()
             self._play()
             self._end()
             self.judge.compare(self._became())
         except Unbalanced as error:
             self.told.findings.append(str(error))
+        except Exception as error:  # noqa: BLE001  whatever it was, it is this life's, and the next one is to be lived
+            self.told.findings.append(f"broken: {type(error).__name__}: {str(error)[:300]}")
         finally:
             self._leave()
         self.told.findings += self.judge.findings
@@ -168,9 +173,9 @@ class Living:
 
     def _begin(self) -> None:
         provider, life = self.on.provider, self.life
-        with self.on.stage.engine.begin() as connection:
-            connection.exec_driver_sql("DELETE FROM agenda")
-            connection.exec_driver_sql("UPDATE tenant_turn SET turn = 0")
+        # Of pieces that are due together the table's order decides: it starts empty, so that it is the same each time.
+        self.on.eye.execute("TRUNCATE agenda")
+        self.on.eye.execute("UPDATE tenant_turn SET turn = 0")
         self.on.stage.app.extensions["countersign"].clock = self.clock
         provider.scripts = {
             (grounds.sender_address(campaign), grounds.address(person)): list(words)
@@ -237,7 +242,8 @@ class Living:
 
     def _leave(self) -> None:
         self.on.provider.witness = None
-        fault.ACTIVE = False
+        fault.ACTIVE, fault.point = False, self.point_before
+        self.on.stage.app.extensions["countersign"].clock = self.clock_before
 
     # One visit ----------------------------------------------------------------------------------------------------
 
@@ -489,7 +495,6 @@ class Living:
     def _hook_engine(self) -> None:
         dialect = self.on.room.engine.dialect
         fault.ACTIVE, fault.point = True, self._point
-        self.in_claim = False
 
         def commit(connection) -> None:
             connection.commit()
@@ -539,8 +544,8 @@ class Living:
         return found
 
     def _next_code(self) -> int:
-        self.code = getattr(self, "code", 0) + 1
-        return self.code
+        self.codes += 1
+        return self.codes
 
     def _tenants(self) -> list[UUID]:
         return [place.tenant_id for place in self.ground.places]

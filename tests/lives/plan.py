@@ -160,7 +160,7 @@ def _events(dice: Dice, people: tuple[Somebody, ...], campaigns: tuple[Sending, 
         mine = tuple(person.no for person in people if person.place == campaign.place)
         if campaign.wall is None:
             events += _calls(dice, campaign.no, mine)
-        events += _orders(dice, campaign.no)
+        events += _orders(dice, campaign)
         events += _edits(dice, campaign)
     for _ in range(dice.below(8)):
         campaign = dice.pick(campaigns)
@@ -187,12 +187,13 @@ def _calls(dice: Dice, campaign: int, mine: tuple[int, ...]) -> list[Event]:
     return found
 
 
-def _orders(dice: Dice, campaign: int) -> list[Event]:
+def _orders(dice: Dice, plan: Sending) -> list[Event]:
     """Pauses with their end, then stops of every kind; what happens amid a sending waits for it from the start."""
-    found = []
+    found, campaign = [], plan.no
     if dice.below(3) == 0:
-        amid = dice.pick((0, 1, 2, 4))
-        at = _when(dice) if amid == 0 else 0.0
+        # What starts on call is active from the beginning; what has a date can be paused only while it is sending.
+        amid = dice.pick((0, 0, 1, 3)) if plan.wall is None else dice.pick((1, 2, 4))
+        at = 0.0 if amid else dice.pick((30.0, 301.0, 1800.0))
         found.append(Event(at, "pause", campaign, amid=amid))
         found.append(Event(max(at, 300.0) + dice.pick((5, 120, 3000, 12000)), "resume", campaign))
     match dice.below(16):
@@ -219,7 +220,7 @@ def _edits(dice: Dice, campaign: Sending) -> list[Event]:
 
 def _faults(dice: Dice) -> list[Event]:
     found = []
-    for what, one_in in (("die", 2), ("lose_host", 6), ("suspend", 6), ("lose_bell", 6), ("double_bell", 6),
+    for what, one_in in (("die", 2), ("lose_host", 6), ("suspend", 4), ("lose_bell", 6), ("double_bell", 6),
                          ("jump", 6), ("lose_commit", 6)):  # fmt: skip
         if dice.below(one_in) == 0:
             found += [_fault(dice, what) for _ in range(1 + (what == "die" and dice.below(3) == 0))]
@@ -229,6 +230,6 @@ def _faults(dice: Dice) -> list[Event]:
 def _fault(dice: Dice, what: str) -> Event:
     seconds = dice.pick((-3600.0, -60.0, 30.0, 1200.0, 7200.0)) if what == "jump" else 0.0
     point = dice.pick(POINTS)
-    nth = 1 + dice.below(2 if point.startswith(("claim", "settle")) else 5)
+    nth = 1 if point.startswith(("claim", "settle")) else 1 + dice.below(3)
     at = _when(dice) if what == "jump" else dice.pick((0.0, 0.0, 300.0, 3600.0))
     return Event(at, what, point=point, nth=nth, seconds=seconds)

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.integration
 
 REGRESSIONS = Path(__file__).with_name("regressions.txt")
 BATCHES = 4
+LIVED = Counter()  # in this process
 ENOUGH = 200  # lives, from which on nothing may be rare
 RARE = 0.05
 OFTEN = (
@@ -46,6 +47,7 @@ def told_of(seed, plan, findings):
 
 def lived_through(installation, seed, *, twice=True):
     """Live a seed. Returns its counts, and what went wrong in the smallest form that was found."""
+    LIVED["lives"] += 1
     told = live(installation, seed)
     if told.findings:
         report(seed, told.findings)
@@ -63,7 +65,8 @@ def lived_through(installation, seed, *, twice=True):
 
 def report(seed, findings):
     if "LIVES_REPORT" in os.environ:
-        Path(os.environ["LIVES_REPORT"]).write_text(json.dumps({"seed": seed, "finding": findings[0]}))
+        told = {"seed": seed, "finding": findings[0], "lives": LIVED["lives"]}
+        Path(os.environ["LIVES_REPORT"]).write_text(json.dumps(told))
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))

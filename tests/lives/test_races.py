@@ -10,17 +10,17 @@ from sqlalchemy.exc import OperationalError
 
 from saas.kernel import fault
 from saas.kernel.ids import show
-from saas.platform.db import tenant_session
 from saas.sending.service import journal
 from saas.sending.service.owner import lock_key
 from saas.sending.service.recovery import recover_dead_senders
 from tests.lives.living import Living
 from tests.lives.nursery import Order
-from tests.lives.plan import Life, life
+from tests.lives.plan import Event, Life, life
 from tests.reference.words import Sending, Somebody
 
 pytestmark = pytest.mark.integration
 PEOPLE = 6
+_CLAIM = sa.text("UPDATE chunk SET state = 'claimed', owner = :owner, token = nextval('chunk_token_seq')")
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_a_stop_waits_for_a_claim(living, installation, monkeypatch):
     def at(name):
         if name == "claim.after":
             try:
-                stopped = found._order(found_event(), wait_ms=50)
+                stopped = found._order(Event(0, "stop", 0), wait_ms=50)
             except OperationalError:
                 stopped = False
             tried.append(stopped)
@@ -66,12 +66,6 @@ def test_a_stop_waits_for_a_claim(living, installation, monkeypatch):
     monkeypatch.setattr(fault, "point", at)
     found._run()
     assert tried[0] is False, "the campaign was stopped while a claim of it went on"
-
-
-def found_event():
-    from tests.lives.plan import Event
-
-    return Event(0, "stop", 0)
 
 
 def doomed(found, installation, *, action, point, nth=1):
@@ -97,16 +91,15 @@ def test_a_dead_sender_whose_claim_may_still_commit_is_not_buried(living, instal
     call(found, *range(PEOPLE))
     home, owner, _ = doomed(found, installation, action="kill9", point="claim.after")
     engine, later = installation.stage.engine, found.clock.at + timedelta(days=1)
-    tenant = found.ground.places[0].tenant_id
-    with tenant_session(engine, tenant) as late:
-        late.execute(sa.text("SELECT pg_advisory_lock_shared(:key)"), {"key": lock_key(owner)})
-        late.execute(
-            sa.text("UPDATE chunk SET state = 'claimed', owner = :owner, token = nextval('chunk_token_seq')"),
-            {"owner": owner},
-        )
+    tenant, key = found.ground.places[0].tenant_id, {"key": lock_key(owner)}
+    with engine.connect() as late:
+        late.execute(sa.text("SELECT pg_advisory_lock_shared(:key)"), key)
+        late.commit()
+        late.execute(sa.text(f"SET LOCAL app.tenant_id = '{tenant}'"))
+        late.execute(_CLAIM, {"owner": owner})
         recover_dead_senders(engine, later, home=home)
         late.commit()
-        late.execute(sa.text("SELECT pg_advisory_unlock_shared(:key)"), {"key": lock_key(owner)})
+        late.execute(sa.text("SELECT pg_advisory_unlock_shared(:key)"), key)
         late.commit()
     until = time.monotonic() + 10
     while claimed(found) and time.monotonic() < until:

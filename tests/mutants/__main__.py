@@ -39,7 +39,7 @@ def caught_by(variant: Variant, lives: int) -> str | None:
         report = Path(folder) / "report.json"
         if run_tests(variant, LIVES, lives, report) and report.exists():
             found = json.loads(report.read_text())
-            return f"lives, seed {found['seed']}: {found['finding']}"
+            return f"life {found['lives']}, seed {found['seed']}: {found['finding']}"
         if variant.directed and run_tests(variant, variant.directed, lives, report):
             return variant.directed.rpartition("::")[2]
     return None

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+import sqlalchemy as sa
+
 from saas.campaigns.rules.schedule import at_wall_time
 from saas.campaigns.service import submission
 from saas.http import idempotency
@@ -15,7 +17,7 @@ from saas.http import shell as http_shell
 from saas.http.models import IdempotentAnswer
 from saas.platform.db import bound_tenant
 from saas.sending.rules import endings
-from saas.sending.service import claim, deliver, doors, journal, recovery
+from saas.sending.service import chunks, claim, deliver, doors, journal, recovery
 from saas.sending.service.watch import ChunkWatch
 from saas.sending.types import Mark
 
@@ -45,15 +47,16 @@ def swap(holder: Any, name: str, new: Any) -> Any:
 
 
 def reword(holder: Any, name: str, *changes: tuple[str, str]) -> None:
-    """Change a text constant of a module."""
-    text = vars(holder).get(name)
+    """Change a text constant of a module, SQLAlchemy's or plain."""
+    found = vars(holder).get(name)
+    text = found.text if isinstance(found, sa.TextClause) else found
     if not isinstance(text, str):
         raise Moved(f"{holder.__name__} has no text {name}")
     for old, new in changes:
         if text.count(old) != 1:
             raise Moved(f"{holder.__name__}.{name} holds {text.count(old)} times: {old}")
         text = text.replace(old, new)
-    setattr(holder, name, text)
+    setattr(holder, name, sa.text(text) if isinstance(found, sa.TextClause) else text)
 
 
 def cursor_at_fetch() -> None:
@@ -134,7 +137,9 @@ def stop_per_chunk() -> None:
 
 
 def claim_without_share() -> None:
-    reword(claim, "_STATEMENT", (" FOR SHARE OF c", ""))
+    """Nor does what prepares it, in the same transaction."""
+    for holder, name in ((claim, "_STATEMENT"), (chunks, "_NEXT_TOO_LARGE"), (chunks, "_GATHER")):
+        reword(holder, name, (" FOR SHARE OF c", ""))
 
 
 def idempotency_after() -> None:

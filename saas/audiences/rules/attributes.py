@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
+from json.encoder import encode_basestring
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -31,6 +32,7 @@ BUILT_IN: Final[Mapping[str, Known]] = MappingProxyType(
     }
 )
 RESERVED: Final = frozenset({"email", "external_id", "contact_id", "unsubscribe_url"})
+_WRITE: Final = json.JSONEncoder(ensure_ascii=False).encode
 _UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 
 
@@ -99,7 +101,14 @@ CHECKS: Final[Mapping[AttributeKind, Callable[[object], Any]]] = MappingProxyTyp
 
 def as_json(attributes: Mapping[str, Any]) -> str:
     """Return the stored form, which is about as long as PostgreSQL's own."""
-    return json.dumps(attributes, ensure_ascii=False)
+    return _WRITE(attributes)
+
+
+def value_as_json(value: str | float) -> str:
+    """Return a single value, as the checks below let it through, the way `as_json` writes it."""
+    if isinstance(value, str):
+        return encode_basestring(value)
+    return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def too_large(text: str) -> bool:

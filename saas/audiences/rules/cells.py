@@ -6,7 +6,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Any, Final
 
-from saas.audiences.rules.attributes import check_datetime, check_number, check_text
+from saas.audiences.rules.attributes import MAX_TEXT_CHARS, check_datetime, check_number
 from saas.audiences.types import AttributeKind, Unfit
 
 # product.md, "Consent in imports": these say yes; empty or anything else says no.
@@ -55,11 +55,18 @@ def converter(kind: AttributeKind, order: DateOrder) -> Callable[[str], Any]:
     if kind is AttributeKind.DATE:
         return lambda text: read_date(text, order)
     return {
-        AttributeKind.TEXT: check_text,
+        AttributeKind.TEXT: read_text,
         AttributeKind.NUMBER: read_number,
         AttributeKind.BOOLEAN: read_boolean,
         AttributeKind.DATETIME: check_datetime,
     }[kind]
+
+
+def read_text(text: str) -> str:
+    """Return a text. The reader of the file has refused NUL and broken characters already. Raises Unfit."""
+    if len(text) > MAX_TEXT_CHARS:
+        raise Unfit(f"The text is longer than {MAX_TEXT_CHARS} characters.")
+    return text
 
 
 def read_number(text: str) -> int | float:

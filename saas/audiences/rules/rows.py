@@ -1,17 +1,20 @@
 """From rows of a file to people, with a line about everything that could not be used."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from saas.audiences.rules.addresses import read_address
-from saas.audiences.rules.attributes import MAX_JSON_BYTES, as_json, too_large
+from saas.audiences.rules.attributes import MAX_JSON_BYTES, as_json, too_large, value_as_json
 from saas.audiences.rules.cells import DateOrder, converter, says_yes
 from saas.audiences.rules.columns import Column
 from saas.audiences.rules.table import Row
 from saas.audiences.types import AttributeKind, Level, TargetKind, Unfit
 
 _MAX_EXTERNAL_ID: Final = 200
+_KEPT_CELLS: Final = 20_000
+_KEPT_CHARS: Final = 64
 
 
 class Note(NamedTuple):
@@ -24,8 +27,7 @@ class Note(NamedTuple):
     level: Level
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(NamedTuple):
     """A contact as somebody outside describes it. `attributes` is JSON; the topics are those said yes or no to."""
 
     row: int
@@ -64,10 +66,13 @@ class RowSet:
 
 
 class _Filler(NamedTuple):
+    """What a column fills. `kept` remembers the JSON of cells seen before: most columns repeat a few values."""
+
     at: int
     header: str
     key: str
     convert: Callable[[str], Any]
+    kept: dict[str, str]
 
 
 class RowReader:
@@ -81,6 +86,8 @@ class RowReader:
             self._take(column, orders)
         self.email_index = next(c.index for c in columns if c.target and c.target.kind is TargetKind.EMAIL)
         self.email_header = columns[self.email_index].header
+        self._width = 1 + max(c.index for c in columns if c.target)
+        self._kept_each = _KEPT_CELLS // max(1, len(self._fillers))
         self.keys = tuple(filler.key for filler in self._fillers)
         self.topics = tuple(topic for _, topic in self._consents)
 
@@ -91,13 +98,13 @@ class RowReader:
         if target.kind is TargetKind.ATTRIBUTE:
             kind = target.of or AttributeKind.TEXT
             convert = converter(kind, orders.get(column.index, DateOrder.UNKNOWN))
-            self._fillers.append(_Filler(column.index, column.header, target.name, convert))
+            self._fillers.append(_Filler(column.index, column.header, target.name, convert, {}))
         elif target.kind is TargetKind.CONSENT:
             self._consents.append((column.index, target.name))
         elif target.kind is TargetKind.EXTERNAL_ID:
             self._external = column.index
 
-    def read(self, rows: Sequence[Row], *, lost: RowSet) -> Batch:
+    def read(self, rows: Iterable[Row], *, lost: RowSet) -> Batch:
         """Read rows; `lost` holds the numbers of those whose address comes again further down."""
         batch = Batch([], [])
         for row in rows:
@@ -113,55 +120,59 @@ class RowReader:
 
     def _read(self, row: Row, batch: Batch) -> None:
         cells = row.cells
+        if len(cells) < self._width:
+            cells = cells + [""] * (self._width - len(cells))
         try:
-            address = read_address(cells[self.email_index] if self.email_index < len(cells) else "")
+            email, key = read_address(cells[self.email_index])
         except Unfit as error:
             batch.invalid += 1
-            shown = cells[self.email_index] if self.email_index < len(cells) else ""
-            batch.notes.append(Note(row.no, self.email_header, shown, str(error), Level.ERROR))
+            batch.notes.append(Note(row.no, self.email_header, cells[self.email_index], str(error), Level.ERROR))
             return
-        given = tuple(topic for index, topic in self._consents if index < len(cells) and says_yes(cells[index]))
-        batch.people.append(
-            Person(
-                row=row.no,
-                email=address.email,
-                key=address.key,
-                external_id=self._external_id(row, batch.notes),
-                attributes=self._attributes(row, batch.notes),
-                given=given,
-            )
-        )
+        external_id = None if self._external is None else self._external_id(row.no, cells[self._external], batch.notes)
+        attributes = self._attributes(row.no, cells, batch.notes)
+        given = tuple([topic for index, topic in self._consents if says_yes(cells[index])]) if self._consents else ()
+        batch.people.append(Person(row.no, email, key, external_id, attributes, given))
 
-    def _attributes(self, row: Row, notes: list[Note]) -> str:
-        found: dict[str, Any] = {}
-        cells, width = row.cells, len(row.cells)
-        for index, header, key, convert in self._fillers:
-            text = cells[index].strip() if index < width else ""
-            if text:
-                try:
-                    found[key] = convert(text)
-                except Unfit as error:
-                    notes.append(Note(row.no, header, text, f"{error} The value was left out.", Level.WARNING))
-        text = as_json(found)
-        return text if not too_large(text) else self._shortened(row, found, notes)
+    def _attributes(self, no: int, cells: Sequence[str], notes: list[Note]) -> str:
+        """Return the row's attributes in the form of `as_json`, written member by member."""
+        members = []
+        for filler in self._fillers:
+            cell = cells[filler.at]
+            member = filler.kept.get(cell)
+            if member is None:
+                member = self._member(filler, no, cell, notes)
+            if member:
+                members.append(member)
+        text = f"{{{', '.join(members)}}}"
+        return text if not too_large(text) else self._shortened(no, text, notes)
 
-    def _shortened(self, row: Row, found: dict[str, Any], notes: list[Note]) -> str:
+    def _member(self, filler: _Filler, no: int, cell: str, notes: list[Note]) -> str:
+        text, member = cell.strip(), ""
+        if text:
+            try:
+                member = f'"{filler.key}": {value_as_json(filler.convert(text))}'
+            except Unfit as error:
+                notes.append(Note(no, filler.header, text, f"{error} The value was left out.", Level.WARNING))
+                return ""
+        if len(cell) <= _KEPT_CHARS and len(filler.kept) < self._kept_each:
+            filler.kept[cell] = member
+        return member
+
+    def _shortened(self, no: int, text: str, notes: list[Note]) -> str:
         """Leave out the longest values until the contact is small enough, and say so for each."""
-        text = as_json(found)
+        found: dict[str, Any] = json.loads(text)
         while too_large(text):
             longest = max(found, key=lambda key: len(as_json({key: found[key]}).encode()))
             header = next(filler.header for filler in self._fillers if filler.key == longest)
             message = f"All values together are longer than {MAX_JSON_BYTES} bytes. The longest was left out."
-            notes.append(Note(row.no, header, str(found.pop(longest)), message, Level.WARNING))
+            notes.append(Note(no, header, str(found.pop(longest)), message, Level.WARNING))
             text = as_json(found)
         return text
 
-    def _external_id(self, row: Row, notes: list[Note]) -> str | None:
-        if self._external is None or self._external >= len(row.cells):
-            return None
-        text = row.cells[self._external].strip()
+    def _external_id(self, no: int, cell: str, notes: list[Note]) -> str | None:
+        text = cell.strip()
         if len(text) > _MAX_EXTERNAL_ID:
             message = f"The id is longer than {_MAX_EXTERNAL_ID} characters. It was left out."
-            notes.append(Note(row.no, "external_id", text, message, Level.WARNING))
+            notes.append(Note(no, "external_id", text, message, Level.WARNING))
             return None
         return text or None

@@ -12,7 +12,7 @@ from saas.audiences.queries.attributes import attribute_kinds
 from saas.audiences.queries.lists import list_in
 from saas.audiences.rules.batch import read_contact
 from saas.audiences.rules.rows import Person
-from saas.audiences.service.people import API, Saved, Source, ids_by_key, save_people
+from saas.audiences.service.people import API, Saved, Source, outcomes, save_people, write_down
 from saas.audiences.types import Outcome
 from saas.kernel.errors import Fault
 from saas.permissions.policy import require
@@ -56,14 +56,16 @@ def save_batch(
     people = sorted(last.values(), key=lambda person: person.row)
     if not people:
         return [Result(index, Outcome.INVALID, faults=tuple(_faults(item))) for index, item in enumerate(read)]
-    saved = save_people(
-        session, people=people, source=Source(API), list_ids=sorted(set(list_ids)), address_hash=address_hash, now=now
-    )
-    return _results(read, last, saved, ids_by_key(session))
+    sheet = write_down(people, address_hash=address_hash)
+    saved = save_people(session, sheet=sheet, source=Source(API), list_ids=sorted(set(list_ids)), now=now)
+    return _results(read, last, saved, outcomes(session))
 
 
 def _results(
-    read: Sequence[Person | list[Fault]], last: Mapping[str, Person], saved: Saved, ids: Mapping[str, UUID]
+    read: Sequence[Person | list[Fault]],
+    last: Mapping[str, Person],
+    saved: Saved,
+    became: Mapping[str, tuple[Outcome, UUID]],
 ) -> list[Result]:
     notes: dict[int, list[Fault]] = {row: [_TOO_LARGE] for row in saved.too_large}
     for row, _ in saved.lost_ids:
@@ -77,14 +79,9 @@ def _results(
             results.append(Result(index, Outcome.INVALID, faults=tuple(item)))
             continue
         row = last[item.key].row
-        results.append(Result(index, _outcome(item.key, saved), ids.get(item.key), tuple(notes.get(row, ()))))
+        outcome, contact_id = became[item.key]
+        results.append(Result(index, outcome, contact_id, tuple(notes.get(row, ()))))
     return results
-
-
-def _outcome(key: str, saved: Saved) -> Outcome:
-    if key in saved.created:
-        return Outcome.CREATED
-    return Outcome.UPDATED if key in saved.updated else Outcome.UNCHANGED
 
 
 def _faults(item: Person | list[Fault]) -> list[Fault]:

@@ -7,10 +7,11 @@ an earlier one. An import that starts again reads from the top, writes no chunk 
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import islice
+from itertools import count, islice
 from typing import Any, Final
 from uuid import UUID
 
@@ -29,7 +30,7 @@ from saas.audiences.rules.rows import Batch, Note, RowReader, RowSet
 from saas.audiences.rules.table import Reader, Row
 from saas.audiences.service.attributes import add_missing
 from saas.audiences.service.imports import KEPT_DAYS
-from saas.audiences.service.people import IMPORT, Saved, Source, bring, kept_withdrawn, save_people
+from saas.audiences.service.people import IMPORT, Saved, Sheet, Source, bring, kept_withdrawn, save_people, write_down
 from saas.audiences.types import IMPORT_FILE, AttributeKind, BadFile, ImportState, Level, TargetKind, Unfit
 from saas.audit import service as audit
 from saas.kernel.clock import Clock
@@ -40,11 +41,12 @@ from saas.platform.db import bound_tenant
 from saas.platform.files import service as files
 from saas.platform.secrets.service import Vault
 
-CHUNK_ROWS: Final = 5000
-CHUNK_CHARS: Final = 4 * 1024 * 1024
+CHUNK_ROWS: Final = 10_000
+CHUNK_BYTES: Final = 4 * 1024 * 1024
 HOLD_S: Final = 60
 GIVE_UP_AFTER: Final = 5
-_LOOKED: Final = 20_000
+_LOOKED_AT_ONCE: Final = 1000
+_KEEP_EVERY: Final = 20
 _BROKEN: Final = "Something went wrong on our side, several times. It is logged; upload the file again later."
 
 log = structlog.get_logger()
@@ -77,6 +79,15 @@ class Plan:
     columns: tuple[Column, ...]
     orders: Mapping[int, DateOrder]
     lost: RowSet
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """Some rows of the file, ready to be saved. done_bytes: how far the file was read with them."""
+
+    batch: Batch
+    sheet: Sheet
+    done_bytes: int
 
 
 def begin(session: Session, import_id: UUID, *, failures: int, clock: Clock) -> bool:
@@ -123,7 +134,7 @@ def _look(desk: Desk) -> Plan:
     dates = {c.index: DateEvidence() for c in columns if c.target and c.target.of is AttributeKind.DATE}
     email = next(c.index for c in columns if c.target and c.target.kind is TargetKind.EMAIL)
     with desk.open() as session:
-        lost = _lost_rows(session, desk, _addresses(reader, email, dates))
+        lost = _lost_rows(session, desk, _keys(reader, email, dates))
     orders = {index: evidence.order for index, evidence in dates.items()}
     return Plan(file_id, list_id, position, encoding, reader.delimiter, tuple(columns), orders, lost)
 
@@ -146,8 +157,8 @@ def _columns(session: Session, desk: Desk, reader: Reader, asked: Mapping[str, A
     return columns
 
 
-def _addresses(reader: Reader, email: int, dates: Mapping[int, DateEvidence]) -> Iterator[tuple[int, str]]:
-    """Yield number and address key of each usable row, and collect what the dates say on the way."""
+def _keys(reader: Reader, email: int, dates: Mapping[int, DateEvidence]) -> Iterator[str]:
+    """Yield number and address key of each usable row as COPY takes them; collect what the dates say on the way."""
     for no, cells, problem in reader.rows():
         if problem is not None:
             continue
@@ -155,66 +166,87 @@ def _addresses(reader: Reader, email: int, dates: Mapping[int, DateEvidence]) ->
             if index < len(cells):
                 evidence.look(cells[index])
         try:
-            yield no, read_address(cells[email] if email < len(cells) else "").key
+            key = read_address(cells[email] if email < len(cells) else "").key.replace("\\", "\\\\")
+            yield f"{no}\t{key}\n"
         except Unfit:
             continue
 
 
-def _lost_rows(session: Session, desk: Desk, addresses: Iterator[tuple[int, str]]) -> RowSet:
+def _lost_rows(session: Session, desk: Desk, keys: Iterator[str]) -> RowSet:
     """Return the rows that a later row of the same address overrides. The keys go to the database, not to memory."""
     session.execute(sa.text('CREATE TEMPORARY TABLE seen (no bigint, key text COLLATE "C") ON COMMIT DROP'))
     raw = session.connection().connection.driver_connection
     assert raw is not None  # noqa: S101  a session's connection is open
-    while some := list(islice(addresses, _LOOKED)):
-        with raw.cursor() as cursor, cursor.copy("COPY seen (no, key) FROM STDIN") as copy:
-            for item in some:
-                copy.write_row(item)
-        _keep(desk)
-    # One sort of the whole file: the only statement here whose time grows with it.
+    # The only statements whose time grows with the file: one COPY, so that PostgreSQL takes in what is read while more
+    # is read, and one sort. By a hash first: addresses often begin alike, and comparing them would take most of it.
     session.execute(sa.text("SET LOCAL statement_timeout = 0"))
-    statement = "SELECT no FROM (SELECT no, lead(no) OVER (PARTITION BY key ORDER BY no) AS later FROM seen) s"
-    found = sa.text(f"{statement} WHERE later IS NOT NULL").execution_options(yield_per=_LOOKED)
+    with raw.cursor() as cursor, cursor.copy("COPY seen (no, key) FROM STDIN") as copy:
+        for looked in count(1):
+            some = "".join(islice(keys, _LOOKED_AT_ONCE))
+            if not some:
+                break
+            copy.write(some)
+            if looked % _KEEP_EVERY == 0:
+                _keep(desk)
+    statement = (
+        "SELECT no FROM (SELECT no, lead(no) OVER (PARTITION BY hashtextextended(key, 0), key ORDER BY no) AS later"
+        " FROM seen) s"
+    )
+    found = sa.text(f"{statement} WHERE later IS NOT NULL").execution_options(yield_per=_LOOKED_AT_ONCE)
     return RowSet(session.scalars(found))
 
 
 def _save(desk: Desk, plan: Plan) -> Iterator[Batch]:
-    """Save chunk after chunk; those before the position are only read for their notes."""
-    reader = Reader(desk.blocks(plan.file_id), encoding=plan.encoding, delimiter=plan.delimiter)
+    """Save chunk after chunk; those before the position are only read for their notes.
+
+    While PostgreSQL works on one chunk, a thread reads the next: never more than two are in memory.
+    """
     people = RowReader(plan.columns, plan.orders)
-    rows = reader.rows()
+    chunks = _chunks(desk, plan, people)
     done = 0
-    while chunk := _chunk(rows):
-        batch = people.read(chunk, lost=plan.lost)
-        with desk.open() as session:
-            if done + len(chunk) <= plan.position:
-                _read_again(session, desk, batch, people)
-            else:
-                _save_chunk(session, desk, plan, batch, people, start=done, done_bytes=reader.done_bytes)
-        done += len(chunk)
-        yield batch
+    with ThreadPoolExecutor(1, thread_name_prefix="import") as ahead:
+        coming = ahead.submit(next, chunks, None)
+        while found := coming.result():
+            coming = ahead.submit(next, chunks, None)
+            with desk.open() as session:
+                if done + found.batch.rows <= plan.position:
+                    _read_again(session, desk, found, people)
+                else:
+                    _save_chunk(session, desk, plan, found, people, start=done)
+            done += found.batch.rows
+            yield found.batch
 
 
-def _chunk(rows: Iterator[Row]) -> list[Row]:
-    """Take the next rows: as many as one transaction saves well, and no more than fit into memory."""
-    taken: list[Row] = []
-    size = 0
-    for row in rows:
-        taken.append(row)
-        size += sum(map(len, row.cells))
-        if len(taken) >= CHUNK_ROWS or size >= CHUNK_CHARS:
-            break
-    return taken
+def _chunks(desk: Desk, plan: Plan, people: RowReader) -> Iterator[_Chunk]:
+    """Read the file chunk by chunk; one of them ends at the position."""
+    reader = Reader(desk.blocks(plan.file_id), encoding=plan.encoding, delimiter=plan.delimiter)
+    rows, done = reader.rows(), 0
+    while True:
+        most = min(plan.position - done, CHUNK_ROWS) if done < plan.position else CHUNK_ROWS
+        batch = people.read(_next_rows(reader, rows, most=most), lost=plan.lost)
+        if not batch.rows:
+            return
+        done += batch.rows
+        sheet = write_down(batch.people, address_hash=desk.vault.address_hash)
+        yield _Chunk(batch, sheet, reader.done_bytes)
 
 
-def _save_chunk(
-    session: Session, desk: Desk, plan: Plan, batch: Batch, people: RowReader, *, start: int, done_bytes: int
-) -> None:
-    now = desk.clock.now()
+def _next_rows(reader: Reader, rows: Iterator[Row], *, most: int) -> Iterator[Row]:
+    """Yield the next rows: as many as one transaction saves well, and no more than fit into memory."""
+    end = reader.done_bytes + CHUNK_BYTES
+    for row in islice(rows, most):
+        yield row
+        if reader.done_bytes >= end:
+            return
+
+
+def _save_chunk(session: Session, desk: Desk, plan: Plan, chunk: _Chunk, people: RowReader, *, start: int) -> None:
+    now, batch = desk.clock.now(), chunk.batch
     # First of all, so that of two workers at one import only one writes, and nobody writes after a cancel.
     counts = session.scalar(
         sa.update(Import)
         .where(*_mine(session, desk), Import.position == start)
-        .values(position=start + batch.rows, done_bytes=done_bytes)
+        .values(position=start + batch.rows, done_bytes=chunk.done_bytes)
         .returning(Import.counts)
     )
     if counts is None:
@@ -222,19 +254,19 @@ def _save_chunk(
     _hold(session, desk)
     saved = save_people(
         session,
-        people=batch.people,
+        sheet=chunk.sheet,
         source=Source(IMPORT, people.keys, people.topics),
         list_ids=[plan.list_id],
-        address_hash=desk.vault.address_hash,
         now=now,
     )
     batch.notes += _troubles(batch, saved, people)
     session.execute(sa.update(Import).where(*_mine(session, desk)).values(counts=_added(counts, batch, saved)))
 
 
-def _read_again(session: Session, desk: Desk, batch: Batch, people: RowReader) -> None:
-    bring(session, batch.people, touched=people.keys, address_hash=desk.vault.address_hash)
-    batch.notes += _kept_notes(kept_withdrawn(session), people.email_header)
+def _read_again(session: Session, desk: Desk, chunk: _Chunk, people: RowReader) -> None:
+    if any(person.given for person in chunk.batch.people):
+        bring(session, chunk.sheet, touched=people.keys)
+        chunk.batch.notes += _kept_notes(kept_withdrawn(session), people.email_header)
     _hold(session, desk)
 
 
@@ -257,7 +289,7 @@ def _kept_notes(kept: tuple[tuple[int, str, str], ...], header: str) -> list[Not
 
 
 def _added(counts: Mapping[str, int], batch: Batch, saved: Saved) -> dict[str, int]:
-    contacts, created, updated = len(batch.people), len(saved.created), len(saved.updated)
+    contacts, created, updated = len(batch.people), saved.created, saved.updated
     more = {
         "rows": batch.rows,
         "invalid": batch.invalid,

@@ -26,8 +26,8 @@ ARM_SQL: Final = """
     ), armed AS (
         INSERT INTO agenda (tenant_id, kind, queue, subject, due_at)
         SELECT :tenant, :work, :queue, :subject, :now WHERE EXISTS (SELECT FROM added) AND NOT EXISTS (SELECT FROM due)
-        ON CONFLICT (tenant_id, kind, subject) DO UPDATE SET due_at = least(agenda.due_at, excluded.due_at), failures = 0
-        RETURNING 1
+        ON CONFLICT (tenant_id, kind, subject)
+          DO UPDATE SET due_at = least(agenda.due_at, excluded.due_at), failures = 0 RETURNING 1
     )
 """
 _ALONE: Final = sa.text(

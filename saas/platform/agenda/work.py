@@ -22,7 +22,7 @@ from saas.platform.db import bind
 VISIT_S: Final = 20.0
 _CATCH_UP: Final = 10_000
 _MOMENT_S: Final = 0.005
-_LOOK_AGAIN_S: Final = 0.02
+_LOOK_AGAIN_S: Final = 0.03
 _SOON_S: Final = 1.1  # waiting here is better than a bell: a rated run comes again each second
 _BACK_OFF_S: Final = (1, 5, 30, 120, 600, 3600)
 
@@ -31,7 +31,7 @@ _PICK: Final = sa.text(
     SELECT a.tenant_id, a.kind, a.subject FROM agenda a JOIN tenant_turn t ON t.tenant_id = a.tenant_id
     WHERE a.queue = :queue AND a.due_at <= :now AND (a.taken_until IS NULL OR a.taken_until <= :now)
       AND a.subject <> ALL(:busy)
-    ORDER BY t.turn, a.due_at LIMIT 1 FOR UPDATE OF a SKIP LOCKED
+    ORDER BY t.turn, a.due_at LIMIT 1 FOR NO KEY UPDATE OF a SKIP LOCKED
     """
 )
 _NEXT: Final = sa.text(
@@ -150,8 +150,8 @@ class _Crew:
                         self._going_on += 1
                         self.done += 1
                         return taken
-                    wait_s = self._due_in_s()
-                    if wait_s > _SOON_S and not self._going_on:
+                    wait_s = _LOOK_AGAIN_S if self._going_on else self._due_in_s()
+                    if wait_s > _SOON_S:
                         return None
                     self._freed.wait(min(max(wait_s, _MOMENT_S), _LOOK_AGAIN_S))
             return None

@@ -7,6 +7,8 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from saas.ledger.models import Chunk
+from saas.ledger.types import ChunkState
 from saas.platform.db import bound_tenant
 
 _SPLIT: Final = sa.text(
@@ -83,3 +85,11 @@ def next_too_large(session: Session, *, run_id: UUID, most: int, now: datetime) 
     values = {"tenant": bound_tenant(session), "run": run_id, "most": most, "now": now}
     found: int | None = session.execute(_NEXT_TOO_LARGE, values).scalar()
     return found
+
+
+def has_pending(session: Session, run_id: UUID) -> bool:
+    """Say whether a run has people who are still to be claimed."""
+    pending = sa.select(Chunk.no).where(
+        Chunk.tenant_id == bound_tenant(session), Chunk.run_id == run_id, Chunk.state == ChunkState.PENDING
+    )
+    return session.scalar(pending.limit(1)) is not None

@@ -22,8 +22,9 @@ from saas.campaigns.rules.document import FrequencyCap
 from saas.channels.queries import FINGERPRINT_SQL
 from saas.kernel import fault
 from saas.ledger.queries import SKIP_JOINS, SKIP_REASON
+from saas.platform.agenda.types import Work
 from saas.platform.db import bound_tenant
-from saas.sending.types import Claimed, Person
+from saas.sending.types import Claimed, Person, send_work
 
 _STATEMENT: Final = """
     WITH gate AS MATERIALIZED (
@@ -109,6 +110,11 @@ class Wanted:
     topic: str | None
     fields: tuple[str, ...]
     cap: FrequencyCap | None
+
+    @property
+    def work(self) -> Work:
+        """The work that sends such runs."""
+        return send_work("marketing" if self.marketing else "transactional")
 
 
 def claim(session: Session, *, wanted: Wanted, owner: UUID, quota_left: int | None, now: datetime) -> Claimed | None:

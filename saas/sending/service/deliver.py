@@ -23,12 +23,13 @@ from saas.kernel import fault
 from saas.kernel.clock import Clock, monotonic
 from saas.kernel.errors import Unavailable
 from saas.ledger.types import Exc, Reason
+from saas.platform.agenda import service as agenda
 from saas.platform.agenda.types import Picked, Piece
 from saas.platform.db import tenant_session
 from saas.sending.rules.endings import CHANNEL_S, ending_of, given_back
 from saas.sending.service.addressees import Addresser
-from saas.sending.service.chunks import gather
-from saas.sending.service.claim import claim
+from saas.sending.service.chunks import gather, has_pending
+from saas.sending.service.claim import Wanted, claim
 from saas.sending.service.compiled import Compiled, Compiler
 from saas.sending.service.doors import close_door, run_of, why_shut
 from saas.sending.service.lanes import Lanes
@@ -95,16 +96,31 @@ class SenderProcess:
             gather(session, run_id=run_id, most=admission.most, now=now)
         claimed = claim(session, wanted=wanted, owner=self.owner.id, quota_left=admission.quota_left, now=now)
         if claimed is None:
-            run = run_of(session, run_id)
-            return Piece(units=0) if run is None else close_door(session, run, why_shut(session, run), now)
+            return self._nothing(picked, run_id, wanted)
         paced = reserve(session, channel_id=wanted.channel_id, people=len(claimed.people), admission=admission, now=now)
         hand = _Hand(claimed, compiled, admission)
+        next_at = claimed.next_at or (now if self._may_come(picked, run_id, wanted) else now + _WHILE_CLAIMED)
         return Piece(
             units=claimed.size,
-            again_at=max(paced + _AFTER if paced else now, claimed.next_at or now + _WHILE_CLAIMED),
+            again_at=max(paced + _AFTER if paced else now, next_at),
             then=partial(self.deliver, hand),
             in_doubt=partial(self._find_out, hand, _backend_of(picked)),
         )
+
+    def _nothing(self, picked: Picked, run_id: UUID, wanted: Wanted) -> Piece:
+        """Decide what comes next when nothing was claimed. Not while a call is open: what it adds is not seen yet."""
+        session, now = picked.session, picked.now
+        if not wanted.dated and not agenda.alone(session, work=wanted.work, subject=run_id):
+            return Piece(units=0, again_at=now)
+        run = run_of(session, run_id)
+        return Piece(units=0) if run is None else close_door(session, run, why_shut(session, run), now)
+
+    def _may_come(self, picked: Picked, run_id: UUID, wanted: Wanted) -> bool:
+        """Say whether a call may have added somebody whom the claim did not see."""
+        if wanted.dated:
+            return False
+        alone = agenda.alone(picked.session, work=wanted.work, subject=run_id)
+        return not alone or has_pending(picked.session, run_id)
 
     def _compiled(self, picked: Picked, run_id: UUID) -> Compiled | Piece:
         session, now = picked.session, picked.now

@@ -95,7 +95,7 @@ def _wait_or_finish(session: Session, campaign: Campaign, run: Run, now: datetim
     chunks = session.execute(_CHUNKS, {"tenant": run.tenant_id, "run": run.run_id}).one()
     if chunks.pending:
         soon = now + timedelta(seconds=_AGAIN_S)
-        return Piece(units=0, again_at=max(soon, chunks.next))
+        return Piece(units=0, again_at=chunks.next if chunks.next > now else soon)
     if chunks.claimed:
         return Piece(units=0, again_at=now + timedelta(seconds=_AGAIN_S))
     if run.dated:

@@ -4,7 +4,10 @@ import csv
 import io
 import json
 
-from saas.audiences.rules.attributes import BUILT_IN, MAX_JSON_BYTES
+from hypothesis import given
+from hypothesis import strategies as st
+
+from saas.audiences.rules.attributes import BUILT_IN, MAX_JSON_BYTES, as_json
 from saas.audiences.rules.columns import plan_columns
 from saas.audiences.rules.report import ErrorFile, harmless
 from saas.audiences.rules.rows import Note, RowReader, RowSet
@@ -23,6 +26,28 @@ def test_values_are_trimmed_and_typed():
     person = read([" Ann@Example.com ", " Ann ", "12", "YES", "", "+447700900123"]).people[0]
     assert (person.email, person.key, person.given) == ("Ann@example.com", "ann@example.com", ("newsletter",))
     assert json.loads(person.attributes) == {"first_name": "Ann", "orders": 12, "phone": "+447700900123"}
+
+
+@given(st.lists(st.tuples(st.text(max_size=70), st.integers(-99, 10**15) | st.floats(-1e6, 1e6)), max_size=4))
+def test_attributes_are_written_as_json_whether_seen_before_or_not(values):
+    rows = [
+        ["ann@example.com", name, f"{number:.20f}" if isinstance(number, float) else str(number)]
+        for name, number in values
+    ]
+    for person, (_, name, number) in zip(read(*rows, *rows).people, rows * 2, strict=True):
+        expected = {"first_name": name.strip(), "orders": float(number) if "." in number else int(number)}
+        assert person.attributes == as_json({key: value for key, value in expected.items() if value != ""})
+
+
+def test_short_rows_and_blank_cells_leave_attributes_out():
+    assert [person.attributes for person in read(["a@example.com"], ["b@example.com", " ", "1", ""]).people] == [
+        "{}", '{"orders": 1}',
+    ]  # fmt: skip
+
+
+def test_a_bad_value_is_named_each_time():
+    batch = read(["a@example.com", "", "n/a"], ["b@example.com", "", "n/a"])
+    assert [note.row for note in batch.notes] == [2, 3]
 
 
 def test_a_bad_value_costs_the_value_a_bad_address_the_row():
