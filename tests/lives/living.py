@@ -53,7 +53,6 @@ from tests.reference.words import (
 LIVING = "living"
 _numbers = itertools.count()
 _BURIED_WITHIN_S = 5.0
-_ON_THE_WIRE_S = 0.02
 MOST_VISITS = 600
 AWAY_S = 31
 SENDING = (Queue.TRANSACTIONAL, Queue.BULK)
@@ -145,7 +144,7 @@ class Living:
         self.armed: list[Event] = []
         self.copies: Counter[int] = Counter()
         self.dead: list[_Grave] = []
-        self.number = next(_numbers)
+        self.home = installation.home / f"machine-{next(_numbers)}"
         self.lock = threading.RLock()
         self.commits_to_lose = 0
         self.in_claim = False
@@ -281,7 +280,6 @@ class Living:
         due = [grave for grave in self.dead if grave.at <= self.clock.at]
         self.dead = [grave for grave in self.dead if grave.at > self.clock.at]
         for grave in due:
-            home = self.on.home / ("elsewhere" if grave.away else grave.name)
             until = monotonic() + _BURIED_WITHIN_S
             while self._is_registered(grave.owner):
                 if monotonic() > until:
@@ -289,7 +287,7 @@ class Living:
                     break
                 # PostgreSQL ends a closed connection's backend, and with it its lock, a moment later.
                 time.sleep(0.001)
-                recover_dead_senders(self.on.stage.engine, self.clock.at, home=home)
+                recover_dead_senders(self.on.stage.engine, self.clock.at, home=self.home)
 
     def _is_registered(self, owner: UUID) -> bool:
         return self.on.eye.execute(_REGISTERED, (owner,)).fetchone() is not None
@@ -298,29 +296,33 @@ class Living:
         """A sender that will die, or sleep, does what is due."""
         self.senders += 1
         name = f"{event.what}{self.senders}"
-        home = self.on.home / f"{self.number}-{name}"
-        action = "sigstop" if event.what == "suspend" else "kill9"
+        others = set(journal.owners(self.home))
         self.on.provider.sender = name
         state, pid = self.on.nursery.send_out(
-            Order(str(home), self.clock.at.isoformat(), self.life.seed, self.on.provider.address, action, event.point,
+            Order(str(self.home), self.clock.at.isoformat(), self.life.seed, self.on.provider.address, event.point,
                   event.nth)
         )  # fmt: skip
-        (owner,) = journal.owners(home)
-        if state == "stopped":
-            self._count("fault: suspend")
-            self._asleep(name, home, owner, pid, cut=event.nth % 2 == 0)
-        elif event.what != "suspend":
-            self._count(f"fault: {event.what}")
-            self._count(f"death at {event.point}" if state == "killed" else "death when idle")
+        (owner,) = set(journal.owners(self.home)) - others
+        stands = state == "stopped"
+        if stands:
+            self.on.provider.wait_until_quiet(name)
+            if event.what == "suspend":
+                self._asleep(name, owner, pid, cut=event.nth % 2 == 0)
+            else:
+                self.on.nursery.kill(pid)
+        self._count(f"fault: {event.what}" if stands else "death when idle")
+        if stands:
+            self._count(f"at {event.point}")
         self.on.provider.wait_for_end(name)
         self.on.provider.sender = LIVING
-        away = event.what == "lose_host" and state == "killed"
+        away = event.what == "lose_host" and stands
+        if away:
+            journal.path_of(self.home, owner).unlink()
         self._tell(Died(name, away=away))
-        self.dead.append(_Grave(self.clock.at + timedelta(seconds=AWAY_S if away else 1), home.name, owner, away))
+        self.dead.append(_Grave(self.clock.at + timedelta(seconds=AWAY_S if away else 1), name, owner, away))
 
-    def _asleep(self, name: str, home: Path, owner: UUID, pid: int, *, cut: bool) -> None:
+    def _asleep(self, name: str, owner: UUID, pid: int, *, cut: bool) -> None:
         """Others look after it, and go on with what is theirs; then it wakes up."""
-        time.sleep(_ON_THE_WIRE_S)
         self._tell(Slept(name))
         self.on.provider.sender = LIVING
         if cut:
@@ -328,7 +330,7 @@ class Living:
                 connection.execute(_OTHERS_BACKENDS, {"keys": [lock_key(owner)]})
         later = self.clock.at + timedelta(seconds=AWAY_S + 9)
         for _ in range(3):
-            recover_dead_senders(self.on.stage.engine, later, home=home)
+            recover_dead_senders(self.on.stage.engine, later, home=self.home)
         self.clock.at += timedelta(seconds=1)
         self._tell(Visited(self.clock.at))
         self._run()

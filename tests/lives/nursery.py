@@ -33,13 +33,12 @@ _VARIABLE = "NURSERY_SETTINGS"
 
 @dataclass(frozen=True)
 class Order:
-    """A sender to be. action: kill9 or sigstop, at the nth passing of `point`."""
+    """A sender to be; it stands still at the nth passing of `point`."""
 
     home: str
     at: str
     seed: int
     egress: str
-    action: str
     point: str
     nth: int
 
@@ -55,13 +54,20 @@ class Nursery:
         )  # fmt: skip
 
     def send_out(self, order: Order) -> tuple[str, int]:
-        """Run a sender. Returns killed, stopped or ended, and its process id."""
+        """Run a sender. Returns stopped or ended, and its process id."""
         self._say(asdict(order))
         return self._hear()
 
     def wake(self, pid: int) -> str:
-        """Let a suspended sender go on to its end."""
-        self._say({"wake": pid})
+        """Let a sender that stands still go on to its end."""
+        return self._signal(pid, signal.SIGCONT)
+
+    def kill(self, pid: int) -> str:
+        """End a sender that stands still, as kill -9 does: the kernel alone tidies up."""
+        return self._signal(pid, signal.SIGKILL)
+
+    def _signal(self, pid: int, number: signal.Signals) -> str:
+        self._say({"pid": pid, "signal": int(number)})
         return self._hear()[0]
 
     def close(self) -> None:
@@ -97,9 +103,9 @@ def main() -> None:
     os.dup2(2, 1)
     for line in sys.stdin:
         order = json.loads(line)
-        if "wake" in order:
-            pid = order["wake"]
-            os.kill(pid, signal.SIGCONT)
+        if "signal" in order:
+            pid = order["pid"]
+            os.kill(pid, order["signal"])
         else:
             pid = os.fork()
             if pid == 0:
@@ -121,7 +127,7 @@ def _live(app, settings: Settings, order: Order) -> None:
     try:
         speed.hurry(order.seed)
         if order.point:
-            fault._faults.update(fault.read(f"{order.point}:{order.action}:nth={order.nth}"))
+            fault._faults.update(fault.read(f"{order.point}:sigstop:nth={order.nth}"))
             fault.ACTIVE = True
         own = replace(settings, home=Path(order.home))
         with engine_room(app, own, egress=(order.egress,)) as room:

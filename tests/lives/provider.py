@@ -1,10 +1,15 @@
 """The provider of a life: a real SMTP server on loopback that answers by script and tells what it saw, in order."""
 
 import contextlib
+import fcntl
 import socket
+import struct
+import termios
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from io import BufferedReader
 from typing import Protocol
 
 # A script's word: what is said, and whether the connection ends. @ says after which command; "dot" has the content.
@@ -23,6 +28,7 @@ SAID = {
 }
 ENDS = {"busy@rcpt", "cut", "silent"}
 KEEPS = {"accepted", "silent"}
+_LOOKS, _LOOK_S = 3, 0.002
 
 
 class Witness(Protocol):
@@ -50,6 +56,7 @@ class Provider:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port: int = self._listener.getsockname()[1]
         self._open: dict[socket.socket, str] = {}
+        self._listening: set[socket.socket] = set()
         self._ended = threading.Condition(self._lock)
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -75,6 +82,18 @@ class Provider:
         with self._ended:
             if not self._ended.wait_for(lambda: sender not in self._open.values(), timeout_s):
                 raise TimeoutError(f"{sender} still talks")
+
+    def wait_until_quiet(self, sender: str, *, timeout_s: float = 10) -> None:
+        """Wait until everything is read that a sender who stands still has written. Raises TimeoutError."""
+        until, still = time.monotonic() + timeout_s, 0
+        while still < _LOOKS:
+            if time.monotonic() > until:
+                raise TimeoutError(f"the talk with {sender} does not come to rest")
+            time.sleep(_LOOK_S)
+            with self._lock:
+                talks = [(conn, conn in self._listening) for conn, owner in self._open.items() if owner == sender]
+                quiet = all(listens and not _unread(conn) for conn, listens in talks)
+            still = still + 1 if quiet else 0
 
     def next_word(self, channel: str, address: str, stage: str) -> str | None:
         """Return the word due at this stage, using it up; None when all is well so far."""
@@ -107,7 +126,23 @@ class Provider:
             _Talk(self, conn, lines, sender).run()
         with self._ended:
             del self._open[conn]
+            self._listening.discard(conn)
             self._ended.notify_all()
+
+    def read_line(self, conn: socket.socket, lines: BufferedReader) -> bytes:
+        """Read a line, known as listening meanwhile."""
+        self._listening.add(conn)
+        try:
+            return lines.readline()
+        finally:
+            self._listening.discard(conn)
+
+
+def _unread(conn: socket.socket) -> bool:
+    """Say whether the kernel has something that was not read yet; what is closed has nothing."""
+    with contextlib.suppress(OSError):
+        return struct.unpack("i", fcntl.ioctl(conn, termios.FIONREAD, bytes(4)))[0] > 0
+    return False
 
 
 class _Over(Exception):
@@ -119,12 +154,15 @@ class _Talk:
         self.provider, self.conn, self.lines, self.sender = provider, conn, lines, sender
         self.channel = self.address = ""
 
+    def read(self) -> bytes:
+        return self.provider.read_line(self.conn, self.lines)
+
     def say(self, text: str) -> None:
         self.conn.sendall(f"{text}\r\n".encode())
 
     def run(self) -> None:
         self.say("220 provider.example ESMTP")
-        while line := self.lines.readline():
+        while line := self.read():
             verb, words = line[:4].upper(), line.decode("utf-8", "surrogateescape")
             inside = words[words.find("<") + 1 : words.rfind(">")]
             match verb:
@@ -159,7 +197,7 @@ class _Talk:
         channel, address = self.channel, self.address
         self.provider.tell(lambda witness: witness.wanted(self.sender, channel, address))
         self.say("354 go ahead")
-        first = self.lines.readline()
+        first = self.read()
         if not first:
             raise _Over
         self.provider.tell(lambda witness: witness.began(self.sender, channel, address))
@@ -178,7 +216,7 @@ class _Talk:
         while line != b".\r\n":
             if line.startswith(b"Subject: ") and not code:
                 code = line[9:].decode().strip()
-            line = self.lines.readline()
+            line = self.read()
             if not line:
                 raise _Over
         return code

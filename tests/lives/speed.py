@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from saas.sending.service import deliver, recovery, watch
 from tests.faults.rig.dice import Dice
 
-
 _CHANGED = ((watch, "LOOK_EVERY_S"), (watch, "monotonic"), (deliver, "_chance"), (recovery, "_chance"))
 
 

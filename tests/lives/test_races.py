@@ -68,13 +68,13 @@ def test_a_stop_waits_for_a_claim(living, installation, monkeypatch):
     assert tried[0] is False, "the campaign was stopped while a claim of it went on"
 
 
-def doomed(found, installation, *, action, point, nth=1):
-    """Send out a sender. Returns its home, its owner id and its process."""
-    home = installation.home / f"race-{found.number}"
+def doomed(found, installation, *, point, nth=1):
+    """Send out a sender that stands still somewhere. Returns its home, its owner id and its process."""
+    home = found.home
     installation.provider.sender = "doomed"
-    order = Order(str(home), found.clock.at.isoformat(), 0, installation.provider.address, action, point, nth)
+    order = Order(str(home), found.clock.at.isoformat(), 0, installation.provider.address, point, nth)
     state, pid = installation.nursery.send_out(order)
-    assert state == {"kill9": "killed", "sigstop": "stopped"}[action]
+    assert state == "stopped"
     (owner,) = journal.owners(home)
     return home, owner, pid
 
@@ -89,7 +89,8 @@ def test_a_dead_sender_whose_claim_may_still_commit_is_not_buried(living, instal
     found = living()
     found._visit()
     call(found, *range(PEOPLE))
-    home, owner, _ = doomed(found, installation, action="kill9", point="claim.after")
+    home, owner, pid = doomed(found, installation, point="claim.after")
+    installation.nursery.kill(pid)
     engine, later = installation.stage.engine, found.clock.at + timedelta(days=1)
     tenant, key = found.ground.places[0].tenant_id, {"key": lock_key(owner)}
     with engine.connect() as late:
@@ -113,7 +114,7 @@ def test_a_living_sender_without_a_database_is_not_buried(living, installation):
     found = living()
     found._visit()
     call(found, *range(PEOPLE))
-    home, owner, pid = doomed(found, installation, action="sigstop", point="smtp.after_dot", nth=2)
+    home, owner, pid = doomed(found, installation, point="smtp.after_dot", nth=2)
     engine = installation.stage.engine
     try:
         with engine.begin() as connection:

@@ -1,7 +1,8 @@
 """Quoted-printable a piece at a time (RFC 2045, 6.7): literals once for a letter, values alone for each person.
 
 A hole stands between two soft line breaks. So each piece starts at the beginning of a line, keeps its own lines within
-76 characters, and can be encoded without knowing its neighbours.
+76 characters, and can be encoded without knowing its neighbours. No line begins with a dot: SMTP would have to double it
+(RFC 5321, 4.5.2), which takes longer than all the rest of sending a message.
 """
 
 import base64
@@ -13,6 +14,8 @@ from typing import Final
 from saas.content.rules.natives import Unescaped, escaped
 
 _SOFT: Final = b"=\r\n"
+_DOT: Final = b"."
+_DOTTED_LINE: Final = re.compile(rb"^\.[^\r\n]*", re.MULTILINE)
 _ASCII: Final = bytes(range(128))
 _ROOM: Final = 75  # characters of a line before its soft line break
 _SAME: Final = re.compile(r"[ !#$%(-;?-~]*").fullmatch  # means the same in HTML, in quoted-printable and plain
@@ -21,14 +24,14 @@ _PLAIN: Final = re.compile(r"[ -<>-~]*").fullmatch  # means the same in quoted-p
 
 def literal(text: str, *, before_hole: bool) -> bytes:
     """Return a literal encoded; before a hole it ends at the beginning of a line."""
-    data = binascii.b2a_qp(text.encode(), istext=True).replace(b"\n", b"\r\n")
+    data = _without_dots(binascii.b2a_qp(text.encode(), istext=True).replace(b"\n", b"\r\n"))
     if not before_hole or not data or data.endswith(b"\n"):
         return data
     if data.endswith(b"=20"):  # spelled out at an end, which this will not be
         data = data[:-3] + b" "
     if len(data) - data.rfind(b"\n") > _ROOM + 1:  # a full line has no room for the "=": its last character moves
         last = -3 if data[-3:-2] == b"=" else -1
-        data = data[:last] + _SOFT + data[last:]
+        data = _without_dots(data[:last] + _SOFT + data[last:])
     return data + _SOFT
 
 
@@ -57,9 +60,24 @@ def cells(values: Sequence[str]) -> tuple[list[bytes], list[bytes]]:
 
 def _wrapped(line: bytes) -> bytes:
     """Return printable bytes in lines that end softly; of nothing, nothing."""
-    if 0 < len(line) <= _ROOM:
+    if 0 < len(line) <= _ROOM and line[:1] != _DOT:
         return line + _SOFT
-    return b"".join(line[at : at + _ROOM] + _SOFT for at in range(0, len(line), _ROOM))
+    return _without_dots(b"".join(line[at : at + _ROOM] + _SOFT for at in range(0, len(line), _ROOM)))
+
+
+def _without_dots(data: bytes) -> bytes:
+    """Return encoded lines with a dot at a line's beginning spelled out."""
+    return _DOTTED_LINE.sub(_spelled_out, data) if data[:1] == _DOT or b"\n." in data else data
+
+
+def _spelled_out(found: re.Match[bytes]) -> bytes:
+    line = b"=2E" + found[0][1:]
+    if len(line) <= _ROOM + 1:
+        return line
+    cut = _ROOM
+    while b"=" in line[cut - 2 : cut]:  # not inside of a spelled out character
+        cut -= 1
+    return line[:cut] + _SOFT + _without_dots(line[cut:])
 
 
 def whole(text: str) -> bytes:
