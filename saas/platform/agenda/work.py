@@ -22,7 +22,7 @@ from saas.platform.db import bind
 VISIT_S: Final = 20.0
 _CATCH_UP: Final = 10_000
 _MOMENT_S: Final = 0.005
-_LOOK_AGAIN_S: Final = 0.03
+_LOOK_AGAIN_S: Final = 0.1  # while lanes are busy; one that is freed looks at once
 _SOON_S: Final = 1.1  # waiting here is better than a bell: a rated run comes again each second
 _BACK_OFF_S: Final = (1, 5, 30, 120, 600, 3600)
 

@@ -68,12 +68,19 @@ _STATEMENT: Final = """
           settled_at = excluded.settled_at, attempt = d.attempt + 1 WHERE d.exc = 'waiting'
         RETURNING d.entry_id, d.exc, d.attempt
     )
-    SELECT m.entry_id, p.contact_id, p.email, p.merge, p.context, m.attempt,
-      taken.no, taken.token, cardinality(taken.entry_ids), taken.deaths, good.channel_version,
-      (SELECT min(k.not_before) FROM chunk k WHERE k.tenant_id = :tenant AND k.run_id = :run AND k.state = 'pending'
-        AND k.no <> taken.no)
-    FROM taken CROSS JOIN good LEFT JOIN mine m ON m.exc IS NULL LEFT JOIN judged p ON p.entry_id = m.entry_id
-    ORDER BY p.contact_id, p.entry_id
+    , following AS MATERIALIZED (
+        SELECT min(k.not_before) AS next_at FROM taken JOIN chunk k ON k.tenant_id = :tenant AND k.run_id = :run
+          AND k.state = 'pending' AND k.no <> taken.no
+    ), allowed AS (
+        -- A full join, with a filter that keeps it one, is never done by a nested loop: expecting one row of everything,
+        -- PostgreSQL would compare each person with each.
+        SELECT p.entry_id, p.contact_id, p.email, p.merge, p.context, m.attempt
+        FROM judged p FULL JOIN mine m ON m.entry_id = p.entry_id
+        WHERE coalesce(m.entry_id, 0) <> 0 AND coalesce(m.exc, '') = ''
+    )
+    SELECT a.entry_id, a.contact_id, a.email, a.merge, a.context, a.attempt,
+      taken.no, taken.token, cardinality(taken.entry_ids), taken.deaths, good.channel_version, following.next_at
+    FROM taken CROSS JOIN good CROSS JOIN following LEFT JOIN allowed a ON true ORDER BY a.contact_id, a.entry_id
 """
 # One grouped query a chunk (reliability.md 2): what people got lately from marketing runs, whatever the campaign.
 _LATELY: Final = """, lately AS MATERIALIZED (
