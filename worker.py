@@ -5,8 +5,9 @@ import sys
 
 import click
 
+from saas.app.dispatcher import run_dispatcher
 from saas.app.environment import load
-from saas.app.workers import run_dispatcher, run_pool
+from saas.app.workers import run_pool
 from saas.platform import logs
 from saas.platform.agenda.types import Queue
 

@@ -50,6 +50,7 @@ def product_renderer(
             token=1,
             size=len(people),
             deaths=0,
+            next_at=None,
             claimed_at=now,
             marketing=True,
             topic="newsletter",

@@ -28,17 +28,14 @@ from rq.queue import Queue as RqQueue
 from rq.serializers import JSONSerializer
 from rq.worker_pool import WorkerPool
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
 
 from saas.app.bells import BellsOnly
 from saas.app.factory import check_database_role, connect_redis, create_app
 from saas.app.kinds import kinds_for
-from saas.app.rounds import Rounds
 from saas.content.jail.renderer import Renderer
 from saas.http.shell import Shell
-from saas.kernel.clock import monotonic
 from saas.platform.agenda.types import Queue
-from saas.platform.agenda.work import VISIT_S, Doer, due_queues, work
+from saas.platform.agenda.work import VISIT_S, Doer, work
 from saas.platform.db import db
 from saas.platform.queue import BellJob, BellQueue
 from saas.platform.settings import Settings
@@ -323,31 +320,3 @@ def _die_with(parent: int) -> None:
 def _shell(app: Flask) -> Shell:
     found: Shell = app.extensions["countersign"]
     return found
-
-
-def run_dispatcher(settings: Settings) -> None:
-    """Ring for what is due once a second, and bury dead senders; any number of dispatchers may run."""
-    app = create_app(settings)
-    check_database_role(app)
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
-    shell = _shell(app)
-    with app.app_context():
-        engine = db.engine
-    rounds = Rounds(engine, shell.clock)
-    rounds.start()
-    next_recovery = 0.0
-    while not stopping.is_set():
-        try:
-            with Session(engine) as session:
-                for queue in due_queues(session, shell.clock.now()):
-                    shell.bell.ring(queue)
-            if monotonic() >= next_recovery:
-                next_recovery = monotonic() + _RECOVER_EVERY_S
-                recover_dead_senders(engine, shell.clock.now(), home=settings.home)
-        except Exception:
-            # The dispatcher only helps; whatever broke is tried again in a second.
-            log.exception("dispatcher.failed")
-        stopping.wait(_TICK_S)
-    rounds.stop()

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from saas.audiences.service import importing
+from saas.audiences.service.desk import HOLD_S, Desk
 from saas.kernel.clock import Clock
 from saas.platform.agenda.models import Agenda
 from saas.platform.agenda.types import Handler, Picked, Piece
@@ -35,14 +36,14 @@ def import_handler(engine: sa.Engine, vault: Vault, clock: Clock, *, at_once: in
         row = picked.session.get_one(Agenda, (picked.tenant_id, picked.work, picked.subject))
         if not importing.begin(picked.session, import_id, failures=row.failures, clock=clock):
             return Piece()
-        desk = importing.Desk(
+        desk = Desk(
             import_id,
             open=partial(_transaction, engine, picked.tenant_id),
             blocks=partial(_blocks, engine, picked.tenant_id),
             vault=vault,
             clock=clock,
         )
-        return Piece(then=partial(importing.run, desk), hold_s=importing.HOLD_S)
+        return Piece(then=partial(importing.run, desk), hold_s=HOLD_S)
 
     return handle
 

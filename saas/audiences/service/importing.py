@@ -6,9 +6,8 @@ another position than expected stops. Each address is thus saved once, with its 
 an earlier one. An import that starts again reads from the top, writes no chunk twice, and collects its notes anew.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count, islice
@@ -29,42 +28,24 @@ from saas.audiences.rules.report import ErrorFile
 from saas.audiences.rules.rows import Batch, Note, RowReader, RowSet
 from saas.audiences.rules.table import Reader, Row
 from saas.audiences.service.attributes import add_missing
+from saas.audiences.service.consents import kept_withdrawn
+from saas.audiences.service.desk import Desk, Stopped, end, hold, keep, mine, own
 from saas.audiences.service.imports import KEPT_DAYS
-from saas.audiences.service.people import IMPORT, Saved, Sheet, Source, bring, kept_withdrawn, save_people, write_down
-from saas.audiences.types import IMPORT_FILE, AttributeKind, BadFile, ImportState, Level, TargetKind, Unfit
-from saas.audit import service as audit
+from saas.audiences.service.people import IMPORT, Saved, Sheet, Source, bring, save_people, write_down
+from saas.audiences.types import AttributeKind, BadFile, ImportState, Level, TargetKind, Unfit
 from saas.kernel.clock import Clock
 from saas.kernel.ids import show
-from saas.permissions.types import SYSTEM
-from saas.platform.agenda.service import arm, renew
 from saas.platform.db import bound_tenant
 from saas.platform.files import service as files
-from saas.platform.secrets.service import Vault
 
 CHUNK_ROWS: Final = 10_000
 CHUNK_BYTES: Final = 4 * 1024 * 1024
-HOLD_S: Final = 60
 GIVE_UP_AFTER: Final = 5
 _LOOKED_AT_ONCE: Final = 1000
 _KEEP_EVERY: Final = 20
 _BROKEN: Final = "Something went wrong on our side, several times. It is logged; upload the file again later."
 
 log = structlog.get_logger()
-
-
-class Stopped(Exception):
-    """This import is no longer ours to go on with."""
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What an import works with. `open` gives a transaction that is committed at its end; `blocks` the file."""
-
-    import_id: UUID
-    open: Callable[[], AbstractContextManager[Session]]
-    blocks: Callable[[UUID], Iterator[bytes]]
-    vault: Vault
-    clock: Clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +77,7 @@ def begin(session: Session, import_id: UUID, *, failures: int, clock: Clock) -> 
     if row is None or row.state not in {ImportState.QUEUED, ImportState.RUNNING}:
         return False
     if failures >= GIVE_UP_AFTER:
-        _end(session, row, ImportState.FAILED, clock, failure=_BROKEN)
+        end(session, row, ImportState.FAILED, clock, failure=_BROKEN)
         return False
     row.state = ImportState.RUNNING.value
     row.started_at = row.started_at or clock.now()
@@ -114,20 +95,20 @@ def run(desk: Desk) -> None:
         _finish(desk, report)
     except BadFile as error:
         with desk.open() as session:
-            _end(session, _own(session, desk), ImportState.FAILED, desk.clock, failure=error.detail)
+            end(session, own(session, desk), ImportState.FAILED, desk.clock, failure=error.detail)
     except Stopped:
         log.info("import.stopped", import_id=str(desk.import_id))
 
 
 def _look(desk: Desk) -> Plan:
     with desk.open() as session:
-        row = _own(session, desk)
+        row = own(session, desk)
         asked = row.mapping.get("asked", {})
         file_id, list_id, position = row.file_id, row.list_id, row.position
     if file_id is None:
         raise BadFile("The file is no longer kept. Upload it again.")
     encoding = asked.get("encoding") or find_encoding(desk.blocks(file_id))
-    _keep(desk)
+    keep(desk)
     reader = Reader(desk.blocks(file_id), encoding=encoding, delimiter=asked.get("delimiter"))
     with desk.open() as session:
         columns = _columns(session, desk, reader, asked.get("columns"))
@@ -141,7 +122,7 @@ def _look(desk: Desk) -> Plan:
 
 def _columns(session: Session, desk: Desk, reader: Reader, asked: Mapping[str, Any] | None) -> list[Column]:
     """Decide what the columns mean, register new attributes, and write both down for people to see."""
-    row = _own(session, desk)
+    row = own(session, desk)
     known = known_attributes(session)
     columns = plan_columns(reader.header, asked=asked, known=known)
     add_missing(session, new_attributes(columns, known), now=desk.clock.now())
@@ -187,7 +168,7 @@ def _lost_rows(session: Session, desk: Desk, keys: Iterator[str]) -> RowSet:
                 break
             copy.write(some)
             if looked % _KEEP_EVERY == 0:
-                _keep(desk)
+                keep(desk)
     statement = (
         "SELECT no FROM (SELECT no, lead(no) OVER (PARTITION BY hashtextextended(key, 0), key ORDER BY no) AS later"
         " FROM seen) s"
@@ -245,13 +226,13 @@ def _save_chunk(session: Session, desk: Desk, plan: Plan, chunk: _Chunk, people:
     # First of all, so that of two workers at one import only one writes, and nobody writes after a cancel.
     counts = session.scalar(
         sa.update(Import)
-        .where(*_mine(session, desk), Import.position == start)
+        .where(*mine(session, desk), Import.position == start)
         .values(position=start + batch.rows, done_bytes=chunk.done_bytes)
         .returning(Import.counts)
     )
     if counts is None:
         raise Stopped
-    _hold(session, desk)
+    hold(session, desk)
     saved = save_people(
         session,
         sheet=chunk.sheet,
@@ -260,14 +241,14 @@ def _save_chunk(session: Session, desk: Desk, plan: Plan, chunk: _Chunk, people:
         now=now,
     )
     batch.notes += _troubles(batch, saved, people)
-    session.execute(sa.update(Import).where(*_mine(session, desk)).values(counts=_added(counts, batch, saved)))
+    session.execute(sa.update(Import).where(*mine(session, desk)).values(counts=_added(counts, batch, saved)))
 
 
 def _read_again(session: Session, desk: Desk, chunk: _Chunk, people: RowReader) -> None:
     if any(person.given for person in chunk.batch.people):
         bring(session, chunk.sheet, touched=people.keys)
         chunk.batch.notes += _kept_notes(kept_withdrawn(session), people.email_header)
-    _hold(session, desk)
+    hold(session, desk)
 
 
 def _troubles(batch: Batch, saved: Saved, people: RowReader) -> list[Note]:
@@ -306,7 +287,7 @@ def _added(counts: Mapping[str, int], batch: Batch, saved: Saved) -> dict[str, i
 
 def _finish(desk: Desk, report: ErrorFile) -> None:
     with desk.open() as session:
-        row = _own(session, desk)
+        row = own(session, desk)
         row.done_bytes = row.size_bytes
         if report.lines:
             now = desk.clock.now()
@@ -320,47 +301,4 @@ def _finish(desk: Desk, report: ErrorFile) -> None:
                 expires_at=now + timedelta(days=KEPT_DAYS),
             )
             row.error_file_id = stored.file_id
-        _end(session, row, ImportState.DONE, desk.clock)
-
-
-def _end(session: Session, row: Import, state: ImportState, clock: Clock, *, failure: str | None = None) -> None:
-    """Write the end down. The uploaded file is personal data that nobody needs any more."""
-    row.state, row.failure, row.finished_at = state.value, failure, clock.now()
-    if row.file_id is not None:
-        files.remove(session, row.file_id)
-        row.file_id = None
-    session.flush()
-    facts = {"state": state.value, "counts": dict(row.counts)}
-    subject = show("imp", row.import_id)
-    audit.append(session, actor=SYSTEM, action="import.finished", subject=subject, now=clock.now(), facts=facts)
-
-
-def _mine(session: Session, desk: Desk) -> tuple[sa.ColumnElement[bool], ...]:
-    return (
-        Import.tenant_id == bound_tenant(session),
-        Import.import_id == desk.import_id,
-        Import.state == ImportState.RUNNING.value,
-    )
-
-
-def _own(session: Session, desk: Desk) -> Import:
-    """Return the import, locked. Raises Stopped when it is not running."""
-    row = session.scalars(sa.select(Import).where(*_mine(session, desk)).with_for_update()).one_or_none()
-    if row is None:
-        raise Stopped
-    return row
-
-
-def _keep(desk: Desk) -> None:
-    with desk.open() as session:
-        _own(session, desk)
-        _hold(session, desk)
-
-
-def _hold(session: Session, desk: Desk) -> None:
-    """Keep the import in our hands. Its row on the agenda may be gone: a worker that woke up late let go of it."""
-    now = desk.clock.now()
-    until = now + timedelta(seconds=HOLD_S)
-    if not renew(session, work=IMPORT_FILE, subject=desk.import_id, until=until):
-        arm(session, work=IMPORT_FILE, subject=desk.import_id, due_at=now)
-        renew(session, work=IMPORT_FILE, subject=desk.import_id, until=until)
+        end(session, row, ImportState.DONE, desk.clock)

@@ -1,8 +1,8 @@
 """Quoted-printable a piece at a time (RFC 2045, 6.7): literals once for a letter, values alone for each person.
 
 A hole stands between two soft line breaks. So each piece starts at the beginning of a line, keeps its own lines within
-76 characters, and can be encoded without knowing its neighbours. No line begins with a dot: SMTP would have to double it
-(RFC 5321, 4.5.2), which takes longer than all the rest of sending a message.
+76 characters, and can be encoded without knowing its neighbours. No line begins with a dot: SMTP would have to double
+it (RFC 5321, 4.5.2), which takes longer than all the rest of sending a message.
 """
 
 import base64

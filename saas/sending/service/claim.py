@@ -72,8 +72,8 @@ _STATEMENT: Final = """
         SELECT min(k.not_before) AS next_at FROM taken JOIN chunk k ON k.tenant_id = :tenant AND k.run_id = :run
           AND k.state = 'pending' AND k.no <> taken.no
     ), allowed AS (
-        -- A full join, with a filter that keeps it one, is never done by a nested loop: expecting one row of everything,
-        -- PostgreSQL would compare each person with each.
+        -- A full join, with a filter that keeps it one, is never done by a nested loop: PostgreSQL expects one row of
+        -- everything here, and would compare each person with each.
         SELECT p.entry_id, p.contact_id, p.email, p.merge, p.context, m.attempt
         FROM judged p FULL JOIN mine m ON m.entry_id = p.entry_id
         WHERE coalesce(m.entry_id, 0) <> 0 AND coalesce(m.exc, '') = ''

@@ -119,7 +119,7 @@ def test_a_signature_verifies_and_covers_what_it_should(algorithm):
     [
         (b"ann@example.org", b"bob@example.org"),
         (b"Subject: Spring", b"Subject: Autumn"),
-        (b"u/abc", b"u/abd"),
+        (b"u/abc", b"u/xyz"),
         (b"One-Click", b"Two-Click"),
         (b"spring.", b"autumn."),
         (b"\r\nDate:", b"\r\nSubject: another\r\nDate:"),

@@ -17,9 +17,7 @@ KIND, SCOPE = OutcomeKind, OutcomeScope
 
 
 def end(outcome, *, marketing=True, attempt=1, chance=0.5, channel_down=True):
-    return ending_of(
-        7, outcome, attempt=attempt, marketing=marketing, channel_down=channel_down, chance=lambda: chance
-    )
+    return ending_of(7, outcome, attempt=attempt, marketing=marketing, channel_down=channel_down, chance=lambda: chance)
 
 
 @pytest.mark.parametrize(("kind", "scope", "marketing", "exc", "reason", "counts"), [
