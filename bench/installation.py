@@ -160,6 +160,8 @@ def _environment(home: Path, admin_url: str, redis_url: str) -> dict[str, str]:
 
 
 def _fresh_database(admin_url: str, environ: Mapping[str, str]) -> None:
+    # A new database beside the seal of the one before would look like a copy, from which nothing is sent.
+    (Path(environ["CSN_HOME"]) / "seal.json").unlink(missing_ok=True)
     urls = {name: sa.make_url(environ[name]) for name in ("DATABASE_URL", "DATABASE_OWNER_URL")}
     logins = {name: Login(str(url.username), str(url.password)) for name, url in urls.items()}
     with psycopg.connect(psycopg_url(admin_url), autocommit=True) as admin:
