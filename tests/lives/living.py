@@ -307,7 +307,9 @@ class Living:
         if stands:
             self.on.provider.wait_until_quiet(name)
             if event.what == "suspend":
-                self._asleep(name, owner, pid, cut=event.nth % 2 == 0)
+                # One that sleeps in the middle of a transaction keeps its locks, and others waiting for two minutes.
+                in_transaction = event.point.startswith(("claim", "settle.before"))
+                self._asleep(name, owner, pid, cut=in_transaction or event.nth % 2 == 0)
             else:
                 self.on.nursery.kill(pid)
         self._count(f"fault: {event.what}" if stands else "death when idle")

@@ -2,16 +2,21 @@
 
 - Half a second passes whenever something happens, so that the sender's next look comes before the next message: at this
   speed a chunk would be over before it looked once.
-- The jitter of a back-off comes from the life's seed.
+- The jitter of a back-off comes from the life's seed, and of pieces that are due together the oldest comes first.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import sqlalchemy as sa
+
+from saas.platform.agenda import work
 from saas.sending.service import deliver, recovery, watch
 from tests.faults.rig.dice import Dice
 
-_CHANGED = ((watch, "LOOK_EVERY_S"), (watch, "monotonic"), (deliver, "_chance"), (recovery, "_chance"))
+_BY_TURN, _BY_AGE = "ORDER BY t.turn, a.due_at", "ORDER BY t.turn, a.due_at, a.subject"
+_CHANGED = ((watch, "LOOK_EVERY_S"), (watch, "monotonic"), (deliver, "_chance"), (recovery, "_chance"),
+            (work, "_PICK"))  # fmt: skip
 
 
 @contextmanager
@@ -50,3 +55,6 @@ def hurry(seed: int, ticker: Ticker | None = None) -> None:
     else:
         watch.monotonic = ticker
     deliver._chance = recovery._chance = chance
+    if _BY_TURN in work._PICK.text and _BY_AGE not in work._PICK.text:
+        work._PICK = sa.text(work._PICK.text.replace(_BY_TURN, _BY_AGE))
+    assert _BY_AGE in work._PICK.text

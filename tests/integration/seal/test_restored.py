@@ -72,8 +72,8 @@ class Drill:
         """Let senders work for a while. Returns how many messages that sent."""
         before = len(self.sink.messages)
         with self.room(installation) as room:
-            for second in range(0, seconds, 5):
-                room.at(self.at).later(5 + second).run()
+            for second in range(0, seconds, 2):
+                room.at(self.at).later(2 + second).run()
         return len(self.sink.messages) - before
 
     def campaign(self, installation, campaign_id):

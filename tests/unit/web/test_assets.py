@@ -10,6 +10,7 @@ from flask import Flask, flash, render_template, render_template_string
 from flask_babel import Babel
 
 from saas.web import assets
+from saas.web.alerts.banner import banner
 
 TEMPLATES = assets.DIST.parents[1] / "templates"
 WORDS = """
@@ -60,6 +61,7 @@ def site():
     app.config.update(TESTING=True, SECRET_KEY="only for this test")
     Babel(app)
     assets.register(app)
+    app.context_processor(lambda: {"alert_banner": banner})
     for name in ("home", "workspaces", "theme", "sign_out"):
         app.add_url_rule(f"/{name}", f"web.{name}", lambda: "")
     return app
