@@ -22,7 +22,7 @@ from saas.platform.db import db
 from saas.platform.embedded.services import Services
 from saas.platform.roles import APP, OWNER, Login, Roles, initialise, psycopg_url
 from saas.platform.settings import Settings
-from tests.worlds import World, make_world
+from tests.worlds import World, close_world, make_world
 
 ROOT = Path(__file__).parent.parent
 HOME = ROOT / ".data" / "test"
@@ -168,6 +168,8 @@ def empty_agenda(engine: sa.Engine) -> None:
 
 
 @pytest.fixture
-def world(app: Flask, engine: sa.Engine) -> World:
-    """One agency, two client workspaces, people in every role."""
-    return make_world(app, engine)
+def world(app: Flask, engine: sa.Engine) -> Iterator[World]:
+    """One agency, two client workspaces, people in every role; nothing of it is open when the next test begins."""
+    made = make_world(app, engine)
+    yield made
+    close_world(made)

@@ -126,10 +126,12 @@ def approve(world: World, place: Place, campaign_id: str, content_hash: str, *, 
     return found
 
 
-def approved_campaign(world: World, place: Place, *, people: int, port: int, at: datetime) -> tuple[str, list[str]]:
+def approved_campaign(
+    world: World, place: Place, *, people: int, port: int, at: datetime, **channel: Any
+) -> tuple[str, list[str]]:
     """A dated campaign to so many people, approved, starting at `at`."""
     list_id, addresses = add_people(world, place, people)
-    channel_id = add_channel(world, place, port)
+    channel_id = add_channel(world, place, port, **channel)
     campaign_id = make_campaign(world, place)
     save(world, place, campaign_id, dated_draft(list_id, channel_id, at))
     approve(world, place, campaign_id, submit(world, place, campaign_id))

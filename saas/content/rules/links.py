@@ -19,7 +19,7 @@ SCHEMES: Final = frozenset({"http", "https", "mailto", "tel"})
 MAX_URL: Final = 2000
 CLICK_VARIABLE: Final = "click_url"
 
-_TAG: Final = re.compile(r"""<([A-Za-z][^\s/>]*+)((?:"[^"]*"|'[^']*'|[^"'>])*+)>""")
+_TAG: Final = re.compile(r"""<([A-Za-z][^\s/>]*+)((?:"[^"]*"|'[^']*'|[^"'>]++)*)>""")
 _ATTRIBUTE: Final = re.compile(
     # Only at the start of a name, and without going back: else a long tag costs the square of its length.
     rf"""(?<![^\s"'>/={markup.MASK}])([^\s"'>/={markup.MASK}]++)\s*+=\s*+(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""",

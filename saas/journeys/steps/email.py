@@ -1,8 +1,7 @@
 """Message step, channel email: a run, and its people frozen into chunks in order of contact id."""
 
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -17,7 +16,7 @@ from saas.ledger.models import Run
 from saas.ledger.types import RunState
 from saas.platform.agenda import service as agenda
 from saas.platform.db import bound_tenant
-from saas.sending.rules.speed import chunk_size, plan
+from saas.sending.rules.speed import plan
 from saas.sending.types import send_work
 
 KIND: Final = email.KIND
@@ -40,12 +39,6 @@ _FREEZE: Final = sa.text(
       CAST(:gaps AS float8[])) AS w(first, last, start_s, size, gap_s)
     CROSS JOIN LATERAL generate_series(w.first, w.last, w.size) AS place
     ORDER BY place
-    """
-)
-_ADD: Final = sa.text(
-    """
-    INSERT INTO chunk (tenant_id, run_id, no, entry_ids, not_before, state, deaths, retry)
-    VALUES (:tenant, :run, nextval('chunk_no_seq'), :ids, :now, 'pending', 0, false)
     """
 )
 
@@ -111,18 +104,6 @@ def freeze(session: Session, run: Run, *, purpose: str, now: datetime) -> None:
         }
         session.execute(_FREEZE, cohort | waves | {"run": run.run_id, "start": now})
     agenda.arm(session, work=send_work(purpose), subject=run.run_id, due_at=now)
-
-
-def add_people(session: Session, run: Run, *, entry_ids: Sequence[int], purpose: str, now: datetime) -> None:
-    """Add triggered people to an open run, and have them sent at once."""
-    size = chunk_size(_channel_rate(session, run))
-    rows: list[dict[str, Any]] = [
-        {"tenant": run.tenant_id, "run": run.run_id, "ids": list(entry_ids[start : start + size]), "now": now}
-        for start in range(0, len(entry_ids), size)
-    ]
-    if rows:
-        session.execute(_ADD, rows)
-        agenda.arm(session, work=send_work(purpose), subject=run.run_id, due_at=now)
 
 
 def open_run_of(session: Session, *, campaign_id: UUID, revision_no: int, step_no: int) -> Run | None:

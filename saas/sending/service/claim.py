@@ -6,15 +6,12 @@ or channel that is not what was signed, takes a chunk, and writes each person's 
 The statement goes straight to the driver: it moves every single message, and the ORM would take as long as the rest.
 """
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
-import psycopg
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
@@ -22,10 +19,14 @@ from saas.campaigns.rules.document import FrequencyCap
 from saas.channels.queries import FINGERPRINT_SQL
 from saas.kernel import fault
 from saas.ledger.queries import SKIP_JOINS, SKIP_REASON
+from saas.platform import driver
 from saas.platform.agenda.types import Work
 from saas.platform.db import bound_tenant
 from saas.sending.types import Claimed, Person, send_work
 
+# A sender that was buried may not claim: nobody would look after its chunk. `allowed` is a full join with a filter that
+# keeps it one, since that is never done by a nested loop: PostgreSQL expects one row of everything here, and would
+# compare each person with each.
 _STATEMENT: Final = """
     WITH gate AS MATERIALIZED (
         SELECT c.campaign_id FROM run r JOIN campaign c ON c.tenant_id = r.tenant_id AND c.campaign_id = r.campaign_id
@@ -44,7 +45,7 @@ _STATEMENT: Final = """
     ), picked AS MATERIALIZED (
         SELECT k.no FROM chunk k JOIN good ON k.tenant_id = :tenant AND k.run_id = good.run_id
         WHERE k.state = 'pending' AND k.not_before <= :now
-          AND EXISTS (SELECT FROM sender s WHERE s.owner = :owner) -- who was buried may not claim: nobody would look
+          AND EXISTS (SELECT FROM sender s WHERE s.owner = :owner)
         ORDER BY k.not_before, k.no LIMIT 1 FOR UPDATE OF k SKIP LOCKED
     ), taken AS (
         UPDATE chunk k SET state = 'claimed', owner = :owner, token = nextval('chunk_token_seq') FROM picked
@@ -72,8 +73,6 @@ _STATEMENT: Final = """
         SELECT min(k.not_before) AS next_at FROM taken JOIN chunk k ON k.tenant_id = :tenant AND k.run_id = :run
           AND k.state = 'pending' AND k.no <> taken.no
     ), allowed AS (
-        -- A full join, with a filter that keeps it one, is never done by a nested loop: PostgreSQL expects one row of
-        -- everything here, and would compare each person with each.
         SELECT p.entry_id, p.contact_id, p.email, p.merge, p.context, m.attempt
         FROM judged p FULL JOIN mine m ON m.entry_id = p.entry_id
         WHERE coalesce(m.entry_id, 0) <> 0 AND coalesce(m.exc, '') = ''
@@ -97,7 +96,6 @@ _METERED: Final = """, metered AS MATERIALIZED (
           FILTER (WHERE reason IS NULL) OVER (ORDER BY contact_id, entry_id) > :quota_left THEN 'quota' ELSE reason
           END AS reason FROM judged
     )"""
-_PARAMETER: Final = re.compile(r"(?<!:):([a-z_0-9]+)")
 # Claims that count what people got must see each other's: one at a time for a workspace (I11).
 _ONE_AT_A_TIME: Final = sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 
@@ -185,13 +183,7 @@ def _rows(
         capped=cap is not None,
         metered=quota_left is not None,
     )
-    driver: psycopg.Connection[Any] = session.connection().connection.driver_connection  # type: ignore[assignment]  # SQLAlchemy's is any driver's
-    with driver.cursor(binary=True) as cursor:
-        return cursor.execute(statement, _used(statement, values), prepare=True).fetchall()
-
-
-def _used(statement: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if f"%({name})s" in statement}
+    return driver.rows(session, statement, values)
 
 
 @cache
@@ -210,4 +202,4 @@ def _statement(*, fields: int, keeps_merge: bool, capped: bool, metered: bool) -
         kept_merge="p.merge" if keeps_merge else "NULL::jsonb",
         people="metered" if metered else "judged",
     )
-    return _PARAMETER.sub(r"%(\1)s", text)
+    return driver.spelled(text)

@@ -13,7 +13,10 @@ pytestmark = pytest.mark.integration
 
 def running(world, room, sink, people=30):
     at = scenes.soon()
-    campaign_id, addresses = scenes.approved_campaign(world, world.a, people=people, port=sink.port, at=at)
+    # One connection, which waits for its answer while the test acts: others would go on meanwhile.
+    campaign_id, addresses = scenes.approved_campaign(
+        world, world.a, people=people, port=sink.port, at=at, connections=1
+    )
     room.at(at).run(Queue.MAINTENANCE)
     return campaign_id, addresses
 
