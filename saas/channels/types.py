@@ -150,12 +150,16 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One message, ready for the wire. `message` has CRLF line ends and no dot-stuffing."""
+    """One message, ready for the wire. `message` has CRLF line ends and no dot-stuffing.
+
+    is_checked: whoever wrote it has seen to it that all line ends are CRLF and that no line begins with a dot.
+    """
 
     index: int
     sender: str
     recipient: str
     message: bytes
+    is_checked: bool = False
 
 
 class OutcomeKind(StrEnum):

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from saas.content.jail.renderer import WINDOW, Renderer
-from saas.content.rules import links, markup, templates
+from saas.content.rules import links, markup, quoted, templates
 from saas.content.rules.links import CLICK_VARIABLE
 from saas.content.rules.message import build
 from saas.content.rules.natives import Odd
@@ -164,15 +164,19 @@ class Letter:
         return _shown(self._script, fill)
 
     def write(self, people: Sequence[Addressee], *, date: datetime) -> Iterator[bytes | RenderFailure]:
-        """Yield each person's message for the wire (CRLF), or why there is none; in order, lazily.
+        """Yield each person's message for the wire, or why there is none; in order, lazily.
 
-        Raises Unavailable when there is no renderer for somebody whose message needs one.
+        It has CRLF line ends, and no line begins with a dot: that is looked at here, where it takes hardly any time,
+        since what is the same for everybody is looked at once. Raises Unavailable when there is no renderer for somebody whose message needs one.
         """
         if isinstance(self._made, RenderFailure):
             yield from [self._made] * len(people)
             return
         skeleton, words = self._made
         pieces, signer = skeleton.pieces(date), self._letterhead.signer
+        if not quoted.are_wire_lines(pieces[::2]):
+            yield from [RenderFailure(UNSENDABLE)] * len(people)
+            return
         with closing(self._script.fills([self._row(person) for person in people])) as fills:
             for person, fill in zip(people, fills, strict=True):
                 made = fill if isinstance(fill, RenderFailure) else _message(skeleton, words, pieces, person, fill)
@@ -213,7 +217,10 @@ def _message(
         head = skeleton.headers(
             to=person.to, subject=subject, message_id=person.message_id, unsubscribe_url=person.unsubscribe_url
         )
-        pieces[1::2] = [head, *skeleton.gaps(words, fill)]
+        own = [head, *skeleton.gaps(words, fill)]
+        if not quoted.are_wire_lines(own):
+            return RenderFailure(UNSENDABLE)
+        pieces[1::2] = own
         message = b"".join(pieces)
         if len(message) > MAX_TEXT:
             words.weigh(fill)

@@ -178,7 +178,7 @@ class SenderProcess:
                 watch.fail(index, Exc.RENDER_FAILED, _WHY_UNWRITTEN[written.kind])
             elif watch.may_still_get(index):
                 message = written if sign is None else sign(written)
-                yield Outgoing(index, sender, people[index].to, message)
+                yield Outgoing(index, sender, people[index].to, message, is_checked=True)
 
     def _find_out(self, hand: _Hand, backend: int) -> None:
         """Give back a chunk whose claim was sent to the database and never answered: nobody of it was offered.

@@ -77,8 +77,8 @@ class Letter:
 def ready(message: Outgoing) -> Letter | Outcome:
     """Return a message as it leaves, or why it cannot.
 
-    It comes from our own writer, so nothing is expected to be wrong with it; and since a line break in an address, or
-    a bare CR or LF in the content, would smuggle in another message at some relays, each is looked at all the same.
+    A line break in an address, or a bare CR or LF in the content, would smuggle in another message at some relays: the
+    addresses are looked at whoever they come from, and the content is unless its writer has done so.
     """
     sender, recipient = _wire_sender(message.sender), wire_address(message.recipient)
     if recipient is None:
@@ -86,7 +86,8 @@ def ready(message: Outgoing) -> Letter | Outcome:
     if sender is None:
         return _sender_refused("The sender is not a mail address.")
     content = message.message
-    return Letter(message.index, sender, recipient, content=_stuffed(content), size=len(content))
+    stuffed = content if message.is_checked else _stuffed(content)
+    return Letter(message.index, sender, recipient, content=stuffed, size=len(content))
 
 
 def _stuffed(content: bytes) -> bytes:
