@@ -14,14 +14,12 @@ from typing import Final
 from saas.content.jail.renderer import WINDOW, Renderer
 from saas.content.rules import links, markup, quoted, templates
 from saas.content.rules.links import CLICK_VARIABLE
-from saas.content.rules.message import build
 from saas.content.rules.natives import Odd
 from saas.content.rules.plain import text_from_html
 from saas.content.rules.skeleton import Skeleton, subject_line
 from saas.content.rules.words import MAX_TEXT, UNSENDABLE, Fill, Unsendable, Words
 from saas.content.types import (
     Addressee,
-    Addressing,
     BadHeader,
     CheckedEmail,
     EmailContent,
@@ -103,14 +101,6 @@ def render_email(
     return [_shown(script, fill) for fill in script.fills(rows)]
 
 
-def compose(rendered: Rendered, *, addressing: Addressing) -> bytes | RenderFailure:
-    """Return a finished message for the wire, or why this person's can't be made."""
-    try:
-        return build(rendered, addressing)
-    except BadHeader as error:
-        return RenderFailure(error.detail, FailureKind.HEADER)
-
-
 class Script:
     """An email's words, taken apart, and the renderer that knows the rest. Raises Unavailable."""
 
@@ -167,7 +157,9 @@ class Letter:
         """Yield each person's message for the wire, or why there is none; in order, lazily.
 
         It has CRLF line ends, and no line begins with a dot: that is looked at here, where it takes hardly any time,
-        since what is the same for everybody is looked at once. Raises Unavailable when there is no renderer for somebody whose message needs one.
+        since what is the same for everybody is looked at once.
+
+        Raises Unavailable when there is no renderer for somebody whose message needs one.
         """
         if isinstance(self._made, RenderFailure):
             yield from [self._made] * len(people)

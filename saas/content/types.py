@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
@@ -158,26 +157,6 @@ class Sender:
     return_path: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Addressing:
-    """All of one message's header facts but the subject.
-
-    `unsubscribe_url` is the RFC 8058 one-click address (marketing only, else empty); `list_id` the bare identifier of
-    RFC 2919; `headers` are a channel's own additional ones.
-    """
-
-    sender: Sender
-    to: str
-    message_id: str
-    date: datetime
-    to_name: str = ""
-    unsubscribe_url: str = ""
-    list_id: str = ""
-    campaign_id: str = ""
-    feedback_id: str = ""
-    headers: tuple[tuple[str, str], ...] = ()
-
-
 class Signer(Protocol):
     """Something that signs messages, such as DKIM."""
 
@@ -188,9 +167,10 @@ class Signer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Letterhead:
-    """What is the same in everybody's message of a letter; see `Addressing` for the fields.
+    """What is the same in everybody's message of a letter.
 
-    `marketing` messages carry List-Unsubscribe and its One-Click companion (RFC 8058).
+    `marketing` messages carry List-Unsubscribe and its One-Click companion (RFC 8058); `list_id` is the bare identifier
+    of RFC 2919; `headers` are a channel's own additional ones.
     """
 
     sender: Sender

@@ -22,8 +22,8 @@ SKIP_REASON: Final = """
          WHEN :marketing AND cs.status = 'withdrawn' THEN 'unsubscribed'
          WHEN :marketing AND cs.status IS NULL THEN 'no_consent' END
 """
-# Each a look by its whole key, which LIMIT keeps: where statistics are older than an import, PostgreSQL expects hardly a
-# consent, and would hold each person of a claim against all of them.
+# Each a look by its whole key, which LIMIT keeps: where statistics are older than an import, PostgreSQL expects hardly
+# any consent, and would hold each person of a claim against all of them.
 SKIP_JOINS: Final = """
     LEFT JOIN LATERAL (SELECT s.address_hash FROM suppression s
       WHERE s.tenant_id = ct.tenant_id AND s.address_hash = ct.address_hash LIMIT 1) sp ON true

@@ -164,6 +164,7 @@ def run(*, quick: bool, only: set[int], seed: int, people: int, verbose: bool) -
     try:
         rig = Rig(cluster, build(cluster, people), seed, quick=quick, keep=keep)
         click.echo(f"seed {seed}, {people} people a tenant and promise; scene built in {monotonic() - started:.1f} s")
+        click.echo(f"undisturbed, tenant B is sent {rig.measure_baseline():.0f} messages a second")
         for fault in chosen:
             try:
                 result = run_fault(rig, fault)

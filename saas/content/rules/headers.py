@@ -91,18 +91,9 @@ def text_header(name: str, value: str) -> str:
     return fold(name, words if plain else _encoded_words(value, first_room=LINE - len(name) - 2))
 
 
-def recipient_header(name: str, address: str, *, display_name: str = "") -> str:
-    """Return a whole header of one recipient, in UTF-8 where the address needs it (RFC 6532). Raises BadHeader."""
-    return _header_of(name, guard_mailbox(address), display_name)
-
-
 def address_header(name: str, address: str, *, display_name: str = "") -> str:
     """Return a whole header of one address. Raises BadHeader."""
-    return _header_of(name, guard_address(address), display_name)
-
-
-def _header_of(name: str, mailbox: str, display_name: str) -> str:
-    shown = guard_value(display_name).strip()
+    mailbox, shown = guard_address(address), guard_value(display_name).strip()
     if not shown:
         return fold(name, [mailbox])
     return fold(name, [*_phrase(shown, first_room=LINE - len(name) - 2), f"<{mailbox}>"])

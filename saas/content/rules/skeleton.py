@@ -81,10 +81,9 @@ class Skeleton:
             html = [quoted.whole(words.shown("html", fill))]
         return text + html
 
-    def headers(self, *, to: str, to_name: str = "", subject: str, message_id: str, unsubscribe_url: str) -> bytes:
+    def headers(self, *, to: str, subject: str, message_id: str, unsubscribe_url: str) -> bytes:
         """Return one person's headers. `subject` is a whole header line (`subject_line`). Raises BadHeader."""
-        recipient = headers.recipient_header("To", to, display_name=to_name) if to_name else _to(to)
-        named = f"{recipient}\r\n{subject}\r\nMessage-ID: {_matching(_MESSAGE_ID, message_id)}"
+        named = f"To: {headers.guard_mailbox(to)}\r\n{subject}\r\nMessage-ID: {_matching(_MESSAGE_ID, message_id)}"
         if self._marketing:
             # Not folded: some readers of this header take the first line only.
             named += (
@@ -99,10 +98,6 @@ def subject_line(subject: str) -> str:
     if len(subject) <= _LINE and _PLAIN_SUBJECT.fullmatch(subject) and "=?" not in subject:
         return f"Subject: {subject}"
     return headers.text_header("Subject", subject)
-
-
-def _to(address: str) -> str:
-    return f"To: {headers.guard_mailbox(address)}"
 
 
 def _fixed(letterhead: Letterhead) -> list[str]:

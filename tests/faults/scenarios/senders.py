@@ -13,6 +13,7 @@ from tests.faults.rig.proxy import Cut, Reply
 from tests.faults.rig.waiting import wait_until
 
 RECOVERED_S = 30.0  # everything final so long after the last kill; recovery itself takes a moment
+_RATE = 2_400  # messages a minute
 CLAIM = r"INSERT INTO delivery"
 CLOSE = r"UPDATE chunk.*SET state = 'closed'"
 _SQL_MOMENTS = {
@@ -125,6 +126,8 @@ def parents(rig):
         _held_by_the_living(stage)
     if rig.quick:
         return
+    with rig.stage("rated", pace_s=0.001) as stage:
+        _killed_at_a_rate(stage)
     with rig.stage("maintenance") as stage:
         stage.start().begin()
         stage.maintenance.tell(signal.SIGKILL)
@@ -132,6 +135,17 @@ def parents(rig):
         stage.crew.again(stage.maintenance)
         stage.crew.again(stage.dispatcher)
         stage.finish(RECOVERED_S)
+
+
+def _killed_at_a_rate(stage) -> None:
+    """What a dead sender had reserved is not sent on top of the rate by whoever comes after it."""
+    rated = "UPDATE channel_configuration SET rate_per_minute = %s WHERE tenant_id = %s"
+    stage.books.run(rated, _RATE, stage.a.place.tenant_id)
+    stage.facts.rates[stage.a.port] = _RATE
+    stage.start(bulk=2).begin(transactional=False)
+    for _ in range(4):
+        stage.kill_worker(stage.bulk)
+    stage.finish(RECOVERED_S)
 
 
 def _held_by_the_living(stage) -> None:

@@ -8,8 +8,9 @@ from uuid import UUID
 import pytest
 
 from saas.content.rules import links, tokens
-from saas.content.service import check_email, compose, merge_row, render_email
-from saas.content.types import Addressing, EmailContent, Purpose, Rendered, RenderFailure, Sender, TemplateError
+from saas.content.service import check_email, merge_row, render_email
+from saas.content.types import BadHeader, EmailContent, Purpose, Rendered, RenderFailure, Sender, TemplateError
+from tests.letters import Addressing, build
 
 KNOWN = frozenset(
     {
@@ -75,7 +76,7 @@ def test_the_preview_is_what_is_sent(renderer):
     (preview,) = render_email(renderer, tracked.content, [row("Åsa <b>")])
     (sent, other) = render_email(renderer, tracked.content, [row("Åsa <b>"), row("Bo")])
     assert preview == sent != other
-    message = message_from_bytes(compose(sent, addressing=addressing()), policy=policy.default)
+    message = message_from_bytes(build(sent, addressing()), policy=policy.default)
     text, html = (part.get_payload(decode=True) for part in message.iter_parts())
     assert html == preview.html.replace("\n", "\r\n").encode()
     assert text == preview.text.replace("\n", "\r\n").encode()
@@ -156,7 +157,7 @@ def test_a_line_break_in_a_name_becomes_a_space_in_the_subject(renderer, name):
     content = EmailContent("Hi {{ contact.first_name }}", "h", "t")
     (made,) = render_email(renderer, content, [row(name)])
     assert made.subject == "Hi a Bcc: evil@x.example"
-    parsed = message_from_bytes(compose(made, addressing=addressing()), policy=policy.default)
+    parsed = message_from_bytes(build(made, addressing()), policy=policy.default)
     assert parsed["Bcc"] is None
     assert parsed["Subject"] == "Hi a Bcc: evil@x.example"
 
@@ -164,7 +165,7 @@ def test_a_line_break_in_a_name_becomes_a_space_in_the_subject(renderer, name):
 def test_decoded_line_breaks_are_neutral_after_rendering(renderer):
     content = EmailContent("Hi {{ contact.first_name | url_decode }}", "h", "t")
     (made,) = render_email(renderer, content, [row("a%0d%0aBcc: evil@x.example")])
-    assert "Bcc" not in message_from_bytes(compose(made, addressing=addressing()), policy=policy.default)
+    assert "Bcc" not in message_from_bytes(build(made, addressing()), policy=policy.default)
 
 
 def test_an_address_made_by_a_merge_value_is_judged(renderer):
@@ -185,4 +186,5 @@ def test_layout_around_a_subject_is_no_fault(renderer):
 
 def test_a_bad_address_is_that_persons_failure(renderer):
     (made,) = render_email(renderer, NEWS, [row()])
-    assert isinstance(compose(made, addressing=replace(addressing(), to="a@b.example\r\nBcc: x")), RenderFailure)
+    with pytest.raises(BadHeader):
+        build(made, replace(addressing(), to="a@b.example\r\nBcc: x"))

