@@ -146,8 +146,9 @@ class SenderProcess:
                 if claimed.people and watch.goes_on():
                     rest_s = self._send(hand, watch, open_line)
                 took_s = monotonic() - started
-            self._settle(hand, watch=watch, took_s=took_s, rest_s=rest_s)
-            self.owner.journal.leave_slot(slot)
+            # What could not be settled stays in the journal: only there it stands who has their message already.
+            if self._settle(hand, watch=watch, took_s=took_s, rest_s=rest_s):
+                self.owner.journal.leave_slot(slot)
 
     def _send(self, hand: _Hand, watch: ChunkWatch, open_line: Callable[[], Line]) -> float:
         """Send a chunk. Return in how many seconds those who were not offered are to be tried again."""
@@ -197,11 +198,11 @@ class SenderProcess:
             return
         self.owner.give_up()
 
-    def _settle(self, hand: _Hand, *, watch: ChunkWatch | None, took_s: float, rest_s: float) -> None:
+    def _settle(self, hand: _Hand, *, watch: ChunkWatch | None, took_s: float, rest_s: float) -> bool:
         """Settle, again and again while the database is away: nobody else can, as long as this process lives.
 
         A fenced process may too: the token says whether the chunk is still ours. When it cannot be done the process
-        gives up, and whoever proves that it is gone settles.
+        gives up, and whoever proves that it is gone settles; then the answer is False.
         """
         claimed, until = hand.claimed, monotonic() + _SETTLE_S
         while monotonic() < until:
@@ -216,8 +217,9 @@ class SenderProcess:
             except Exception:
                 self.owner.give_up()
                 raise
-            return
+            return True
         self.owner.give_up()
+        return False
 
     def _settle_once(self, hand: _Hand, watch: ChunkWatch | None, took_s: float, rest_s: float) -> None:
         claimed, now = hand.claimed, self.clock.now()

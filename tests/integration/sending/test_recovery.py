@@ -1,9 +1,11 @@
 """What dead senders left is settled from their journals, only when they are proven dead (ledger.md, ownership)."""
 
 from collections import Counter
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -11,7 +13,8 @@ from saas.kernel.clock import monotonic
 from saas.ledger.queries import numbers, planned
 from saas.platform.agenda.types import Kinds, Queue
 from saas.platform.agenda.work import work_once
-from saas.sending.service import journal
+from saas.platform.roles import APP, psycopg_url
+from saas.sending.service import deliver, journal
 from saas.sending.service.owner import lock_key
 from saas.sending.service.recovery import recover_dead_senders
 from saas.sending.service.settle import NotOurs, settle
@@ -193,3 +196,43 @@ def test_a_chunk_is_settled_once(undertaker):
             tries_for_s=60, endings=[], deaths=0, now=undertaker.at,
         )  # fmt: skip
     assert undertaker.counts().uncertain == 8
+
+
+@pytest.fixture
+def no_entry(servers, database):
+    """Close the test's database to the application for a moment, as a server that is away would."""
+
+    @contextmanager
+    def close():
+        with psycopg.connect(psycopg_url(servers.admin_url), autocommit=True) as admin:
+            admin.execute(f'ALTER DATABASE "{database}" CONNECTION LIMIT 0')
+            admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND usename = %s",
+                (database, APP),
+            )
+            yield
+            admin.execute(f'ALTER DATABASE "{database}" CONNECTION LIMIT -1')
+
+    return close
+
+
+def test_what_could_not_be_settled_stays_in_the_journal(undertaker, sink, no_entry, monkeypatch):
+    """A sender whose database is away for too long gives up; who has their message does not get it again."""
+    monkeypatch.setattr(deliver, "_SETTLE_S", 0.5)
+    closed = ExitStack()
+    sink.after = lambda: closed.enter_context(no_entry()) if len(sink.messages) == PEOPLE else None
+    with engine_room(undertaker.app, undertaker.settings, egress=(f"127.0.0.1:{sink.port}",)) as room:
+        room.at(undertaker.at).run(Queue.MAINTENANCE)
+        work_once(room.doers[Queue.BULK], Queue.BULK)
+        owner = room.sender.owner
+        assert not owner.alive()
+        (marks,) = journal.read_slots(owner.journal.path).values()
+        assert list(marks.values()) == [Mark.ACCEPTED] * PEOPLE
+        owner.end = owner.stop_beating
+        closed.close()
+    wait_for_its_backends(undertaker.world.engine, owner)
+    undertaker.at += timedelta(seconds=5)
+    assert undertaker.recover() == 1
+    undertaker.send_the_rest()
+    assert undertaker.counts().accepted == PEOPLE
+    assert set(copies(sink).values()) == {1}
