@@ -7,6 +7,7 @@ one is being sent.
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -136,27 +137,35 @@ class SenderProcess:
     def deliver(self, hand: _Hand) -> None:
         """Hand a claimed chunk over, then settle it."""
         claimed = hand.claimed
-        with self.lanes.lane(tenant_id=claimed.tenant_id, channel_id=claimed.channel_id):
+        with self._in_hand(), self.lanes.lane(tenant_id=claimed.tenant_id, channel_id=claimed.channel_id):
             slot = self.owner.journal.take_slot()
             slot.begin(claimed.token, [person.entry_id for person in claimed.people])
             watch = ChunkWatch(claimed, slot=slot, owner=self.owner, leaving=self.leaving)
-            rest_s = 0.0
             with self.lines.use(claimed) as open_line:
                 started = monotonic()
-                if claimed.people and watch.goes_on():
-                    rest_s = self._send(hand, watch, open_line)
+                rest_s = self._send(hand, watch, open_line)
                 took_s = monotonic() - started
             # What could not be settled stays in the journal: only there it stands who has their message already.
             if self._settle(hand, watch=watch, took_s=took_s, rest_s=rest_s):
                 self.owner.journal.leave_slot(slot)
 
+    @contextmanager
+    def _in_hand(self) -> Iterator[None]:
+        """Give up when anything is raised: what is claimed must be settled, by us or by whoever proves that we ended."""
+        try:
+            yield
+        except Exception:
+            self.owner.give_up()
+            raise
+
     def _send(self, hand: _Hand, watch: ChunkWatch, open_line: Callable[[], Line]) -> float:
         """Send a chunk. Return in how many seconds those who were not offered are to be tried again."""
         claimed = hand.claimed
         try:
-            line = open_line()
-            line.adapter.deliver(self._messages(hand, watch, line.sign), watch=watch)
-            watch.down = line.adapter.down
+            if claimed.people and watch.goes_on():
+                line = open_line()
+                line.adapter.deliver(self._messages(hand, watch, line.sign), watch=watch)
+                watch.down = line.adapter.down
         except (OperationalError, InterfaceError) as error:
             log.warning("sending.no_database", run=str(claimed.run_id), error=str(error.orig))
         except Unavailable as error:
@@ -187,15 +196,16 @@ class SenderProcess:
         First the session that was committing is ended, or its commit could come after we found nothing to give back.
         """
         until = monotonic() + _SETTLE_S
-        while monotonic() < until:
-            try:
-                self.owner.end_session(backend)
-            except (OperationalError, InterfaceError) as error:
-                log.warning("sending.find_out_again", run=str(hand.claimed.run_id), error=str(error.orig))
-                time.sleep(_AGAIN_S)
-                continue
-            self._settle(hand, watch=None, took_s=0.0, rest_s=0.0)
-            return
+        with self._in_hand():
+            while monotonic() < until:
+                try:
+                    self.owner.end_session(backend)
+                except (OperationalError, InterfaceError) as error:
+                    log.warning("sending.find_out_again", run=str(hand.claimed.run_id), error=str(error.orig))
+                    time.sleep(_AGAIN_S)
+                    continue
+                self._settle(hand, watch=None, took_s=0.0, rest_s=0.0)
+                return
         self.owner.give_up()
 
     def _settle(self, hand: _Hand, *, watch: ChunkWatch | None, took_s: float, rest_s: float) -> bool:
@@ -214,9 +224,6 @@ class SenderProcess:
                 log.warning("sending.settle_again", run=str(claimed.run_id), error=str(error.orig))
                 time.sleep(_AGAIN_S)
                 continue
-            except Exception:
-                self.owner.give_up()
-                raise
             return True
         self.owner.give_up()
         return False
