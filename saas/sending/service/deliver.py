@@ -151,7 +151,7 @@ class SenderProcess:
 
     @contextmanager
     def _in_hand(self) -> Iterator[None]:
-        """Give up when anything is raised: what is claimed must be settled, by us or by whoever proves that we ended."""
+        """Give up when anything is raised: what is claimed is settled by us, or by whoever proves that we ended."""
         try:
             yield
         except Exception:
