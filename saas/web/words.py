@@ -66,6 +66,7 @@ def health_word(reason: str | None) -> str:
         "sign_in": gettext("The mail server refused the sign-in several times."),
         "connect": gettext("The mail server could not be reached several times."),
         "refusals": gettext("The mail server refused many messages in a row."),
+        "no_answer": gettext("The mail server took messages and did not answer, several times in a row."),
     }
     return str(words.get(reason or "", reason or gettext("The mail server took no messages.")))
 

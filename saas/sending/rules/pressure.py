@@ -21,6 +21,7 @@ WINDOW: Final = 50
 # while five of twenty happen once in two hundred fresh windows to a list with 5 % dead addresses.
 LEAST_ANSWERS: Final = 20
 POLICY_REFUSALS: Final = 3  # with nothing accepted beside them: a policy is about us, and few messages show it
+NO_ANSWERS: Final = 5  # in a row: each is a person of whom nobody knows whether they have the message
 CONNECT_FAILURES: Final = 5
 SIGN_IN_FAILURES: Final = 3
 PROBE_S: Final = 60
@@ -46,6 +47,7 @@ class BreakerReason(StrEnum):
     SIGN_IN = "sign_in"
     CONNECT = "connect"
     REFUSALS = "refusals"
+    NO_ANSWER = "no_answer"
 
 
 SENTENCES: Final[Mapping[BreakerReason, str]] = MappingProxyType(
@@ -53,6 +55,7 @@ SENTENCES: Final[Mapping[BreakerReason, str]] = MappingProxyType(
         BreakerReason.SIGN_IN: "The mail server refuses this channel's user name or password. Its messages wait.",
         BreakerReason.CONNECT: "The mail server of this channel cannot be reached. Its messages wait.",
         BreakerReason.REFUSALS: "The mail server refuses more than one in five of this channel's messages. They wait.",
+        BreakerReason.NO_ANSWER: "The mail server takes this channel's messages and does not answer. The rest wait.",
     }
 )
 
@@ -82,7 +85,8 @@ class Observed:
     """What a chunk showed of its channel.
 
     answers, a letter each, in the order in which they came: "a" accepted, "r" refused (5xx), "p" refused by policy
-    (5.7.x), "d" deferred, "s" asked for less (421, 4.7.x). per_minute: how fast the chunk left; None when unknown.
+    (5.7.x), "d" deferred, "s" asked for less (421, 4.7.x), "u" nothing, after the whole message. per_minute: how fast
+    the chunk left; None when unknown.
     """
 
     connect_failures: int = 0
@@ -161,7 +165,7 @@ def calm(health: Health, *, ceiling: float | None, now: datetime) -> bool:
     return (
         health.breaker is BreakerState.CLOSED
         and not (health.openings or health.connect_failures or health.sign_in_failures)
-        and not set(health.recent) & set("rps")
+        and not set(health.recent) & set("rpsu")
         and rate_at(health, ceiling=ceiling, now=now) == ceiling
     )
 
@@ -171,7 +175,7 @@ def unremarkable(seen: Observed) -> bool:
     if seen.connect_failures or seen.sign_in_failures:
         return False
     if len(seen.answers) < WINDOW:
-        return not set(seen.answers) & set("rps")
+        return not set(seen.answers) & set("rpsu")
     return not _presses("", seen) and tripped(counted(Health(), seen)) is None
 
 
@@ -211,7 +215,14 @@ def tripped(health: Health) -> BreakerReason | None:
         return BreakerReason.SIGN_IN
     if health.connect_failures >= CONNECT_FAILURES:
         return BreakerReason.CONNECT
+    if _is_silent(health.recent):
+        return BreakerReason.NO_ANSWER
     return BreakerReason.REFUSALS if _refuses(health.recent) else None
+
+
+def _is_silent(recent: str) -> bool:
+    """Say whether the relay keeps messages to itself: several in a row, or over 20 % of enough of them."""
+    return recent.endswith("u" * NO_ANSWERS) or (len(recent) >= LEAST_ANSWERS and recent.count("u") * 5 > len(recent))
 
 
 def _refuses(recent: str) -> bool:
@@ -264,6 +275,8 @@ def _probed(health: Health, seen: Observed, *, now: datetime) -> Health:
 
 
 def _probe_failure(health: Health, seen: Observed) -> BreakerReason | None:
+    if "u" in seen.answers:
+        return BreakerReason.NO_ANSWER
     if seen.answers:
         bad = "rp" if health.reason is BreakerReason.REFUSALS else "p"
         return BreakerReason.REFUSALS if set(seen.answers) & set(bad) else None

@@ -7,7 +7,7 @@ from saas.sending.rules.pressure import Observed
 from saas.sending.service.watch import ChunkWatch
 
 _BY_TROUBLE: Final = {Trouble.PRESSURE: "s", Trouble.POLICY: "p"}
-_BY_KIND: Final = {OutcomeKind.REFUSED: "r", OutcomeKind.DEFERRED: "d"}
+_BY_KIND: Final = {OutcomeKind.REFUSED: "r", OutcomeKind.DEFERRED: "d", OutcomeKind.UNKNOWN: "u"}
 _ENOUGH: Final = 20  # fewer answers than these measure no rate
 
 

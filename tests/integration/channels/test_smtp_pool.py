@@ -274,6 +274,18 @@ def test_a_connection_that_hangs_does_not_hold_up_the_others():
         assert settled.index(0) >= 37  # all but the one that waited behind it
 
 
+def test_a_relay_that_never_answers_gets_no_more():
+    """Of each message that it took without a word nobody knows who has it; after a few in a row the rest waits."""
+    with SmtpSink() as sink:
+        for index in range(60):
+            sink.script[f"p{index}@example.net"] = Do(At.DOT, then=Then.CLOSE)
+        watch = deliver(sink, people(60), connections=3)
+        kinds = Counter(watch.kinds().values())
+        assert set(kinds) <= {(UNKNOWN, PERSON), (DEFERRED, CHANNEL)}
+        assert 5 <= kinds[UNKNOWN, PERSON] <= 8
+        assert watch.down is not None
+
+
 def test_a_relay_that_goes_away_in_the_middle():
     """Whoever was not offered waits for the channel; whoever was has an answer or is open."""
 

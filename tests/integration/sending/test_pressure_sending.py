@@ -12,7 +12,7 @@ from saas.sending.rules.pressure import BreakerReason
 from saas.sending.service.pressure import try_now
 from saas.sending.types import BreakerState
 from tests import scenes
-from tests.smtp_sink import At, Do, SmtpSink
+from tests.smtp_sink import At, Do, SmtpSink, Then
 from tests.worlds import bound
 
 pytestmark = pytest.mark.integration
@@ -79,6 +79,28 @@ def test_a_server_that_is_away_opens_the_breaker_and_is_found_again_by_one(world
         assert sorted(m.rcpt for m in again.messages) == sorted(addresses)
     found = counts(world.a, campaign_id)
     assert (found.planned, found.accepted, found.failed, found.uncertain) == (12, 12, 0, 0)
+
+
+def test_a_server_that_never_says_what_it_did_keeps_the_rest_waiting(world, room, sink, counts):
+    """Each message that it takes without a word is somebody who may never get it: a handful shows enough."""
+    campaign_id, addresses, channel_id = start(world, room, sink, 60)
+    for address in addresses:
+        sink.script[address] = Do(At.DOT, then=Then.CLOSE)
+    for _ in range(3):
+        room.run()
+        room.later(5)
+    found = condition(world, room, channel_id)
+    assert (found.breaker, found.reason) == (BreakerState.OPEN, BreakerReason.NO_ANSWER)
+    first = counts(world.a, campaign_id)
+    assert first.uncertain <= 9
+    assert first.open == 60 - first.uncertain
+    with bound(world.engine, world.a) as session:
+        assert session.scalar(sa.text("SELECT kind FROM alert WHERE cleared_at IS NULL")) == "channel_down"
+    sink.script.clear()
+    for _ in range(20):
+        room.later(30).run()
+    after = counts(world.a, campaign_id)
+    assert (after.accepted, after.uncertain, after.open) == (60 - first.uncertain, first.uncertain, 0)
 
 
 def test_refused_sign_in_opens_the_breaker_and_costs_nobody_a_try(world, room, sink, counts):

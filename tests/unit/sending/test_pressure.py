@@ -27,8 +27,9 @@ from saas.sending.types import BreakerState
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 CLOSED, OPEN, HALF_OPEN = BreakerState.CLOSED, BreakerState.OPEN, BreakerState.HALF_OPEN
-SIGN_IN, CONNECT, REFUSALS = BreakerReason.SIGN_IN, BreakerReason.CONNECT, BreakerReason.REFUSALS
-LETTERS = st.text(alphabet="arpds", max_size=120)
+SIGN_IN, CONNECT = BreakerReason.SIGN_IN, BreakerReason.CONNECT
+REFUSALS, NO_ANSWER = BreakerReason.REFUSALS, BreakerReason.NO_ANSWER
+LETTERS = st.text(alphabet="arpdsu", max_size=120)
 SEEN = st.builds(Observed, st.integers(0, 6), st.integers(0, 4), LETTERS, st.one_of(st.none(), st.floats(1, 1_000_000)))
 CEILINGS = st.one_of(st.none(), st.integers(1, 1_000_000))
 
@@ -66,6 +67,10 @@ def opened(reason=CONNECT, openings=1):
     (Health(), Observed(answers="a" * 39 + "r" * 5 + "p" * 6), REFUSALS),
     (Health(), Observed(answers="d" * 39 + "s" * 11), None),
     (Health(), Observed(answers="r" * 11 + "a" * 50), None),  # of the last 50
+    (Health(), Observed(answers="auuuu"), None),
+    (Health(recent="auu"), Observed(answers="uuu"), NO_ANSWER),
+    (Health(), Observed(answers="uuuuau" * 4), NO_ANSWER),
+    (Health(), Observed(answers="u" + "a" * 19), None),
 ])  # fmt: skip
 def test_what_opens_the_breaker(before, seen, reason):
     after = judge(before, seen)
@@ -87,6 +92,8 @@ def test_what_opens_the_breaker(before, seen, reason):
     (REFUSALS, Observed(answers="r"), OPEN, 60),
     (REFUSALS, Observed(answers="p"), OPEN, 60),
     (REFUSALS, Observed(answers="d"), OPEN, 0),  # says nothing about refusals
+    (NO_ANSWER, Observed(answers="u"), OPEN, 60),
+    (NO_ANSWER, Observed(answers="a"), CLOSED, None),
     (CONNECT, Observed(), OPEN, 0),  # stopped before anything was tried
 ])  # fmt: skip
 def test_what_a_probe_decides(reason, seen, breaker, open_s):
@@ -163,7 +170,7 @@ def test_what_is_left_unsaid_would_have_changed_nothing(seen):
         assert (after.breaker, after.present_rate) == (CLOSED, None)
         assert (after.connect_failures, after.sign_in_failures) == (0, 0)
     else:
-        assert seen.connect_failures or seen.sign_in_failures or set(seen.answers) & set("rps")
+        assert seen.connect_failures or seen.sign_in_failures or set(seen.answers) & set("rpsu")
 
 
 @given(SEEN, SEEN)

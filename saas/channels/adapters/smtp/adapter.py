@@ -16,6 +16,7 @@ from saas.kernel.clock import monotonic
 from saas.kernel.errors import DomainError
 
 _MOST_LOSSES: Final = 3
+_MOST_SILENCES: Final = 5
 _GOODBYE_S: Final = 2.0
 _FORGOTTEN_S: Final = 1.0
 
@@ -167,6 +168,9 @@ class SmtpAdapter:
             unknown = Outcome(OutcomeKind.UNKNOWN, text=clean(lost.text))
             sure = not_sent(lost.text, lost.trouble)
             self._round.settled(lane.offered, unknown if lane.may_have_ended else sure)
+            if self._round.silences >= _MOST_SILENCES:  # nobody knows who has their message: not one more
+                self._go_down(lost)
+                return
         if lane.letter is not None and not isinstance(lost, Leaving):
             self._again(lane.letter, lost, was_proven=lane.is_proven)
 

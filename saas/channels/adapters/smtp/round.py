@@ -4,17 +4,19 @@ from collections import deque
 from collections.abc import Iterator
 
 from saas.channels.adapters.smtp.letter import Letter, ready
-from saas.channels.types import Outcome, Outgoing, Watch
+from saas.channels.types import Outcome, OutcomeKind, Outgoing, Watch
 
 
 class Round:
     """Gives letters out and passes news on. A message is made (the iterator is lazy) when a connection asks for one.
 
-    is_over: nothing more may be offered. error: what the iterator raised instead of a message.
+    is_over: nothing more may be offered. silences: how many letters in a row had no answer. error: what the iterator
+    raised instead of a message.
     """
 
     def __init__(self, messages: Iterator[Outgoing], *, watch: Watch) -> None:
         self.is_over = False
+        self.silences = 0
         self.error: Exception | None = None
         self._messages: Iterator[Outgoing] | None = messages
         self._watch = watch
@@ -48,6 +50,7 @@ class Round:
 
     def settled(self, letter: Letter, outcome: Outcome) -> None:
         """Note what became of a letter."""
+        self.silences = self.silences + 1 if outcome.kind is OutcomeKind.UNKNOWN else 0
         self._watch.settled(letter.index, outcome)
 
     def give_up(self, outcome: Outcome) -> None:
