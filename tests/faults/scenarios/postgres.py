@@ -216,7 +216,7 @@ def _fill_and_free(stage, disk) -> None:
 def journal_disk(rig):
     if not can_mount():
         raise NotRun("needs the right to mount a small disk")
-    with rig.stage("full") as stage, small_disk(stage.data / "journals", size="64k") as disk:
+    with rig.stage("full") as stage, small_disk(stage.data / "journals", size="256k") as disk:
         stage.start(web=False)
         ballast = fill(disk)
         late = stage.crew.senders()
@@ -226,7 +226,7 @@ def journal_disk(rig):
         ballast.unlink()
         stage.finish(60)
         stage.expect(late.alive, "a pool ended because its journal could not be made")
-    with rig.stage("read-only") as stage, small_disk(stage.data / "journals", size="64k") as disk:
+    with rig.stage("read-only") as stage, small_disk(stage.data / "journals", size="256k") as disk:
         subprocess.run(["/bin/mount", "-o", "remount,ro", str(disk)], check=True)
         stage.crew.web()
         stage.crew.dispatcher()
