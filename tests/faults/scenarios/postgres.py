@@ -168,7 +168,8 @@ def disk_full(rig):
     cluster.tell(signal.SIGINT)
     wait_until(lambda: cluster.pid() is None, what="PostgreSQL is down")
     aside = wal.with_name("pg_wal.aside")
-    with small_disk(cluster.socket_dir / "wal", size="160m") as disk:
+    size = sum(path.stat().st_size for path in wal.rglob("*"))  # what earlier runs left there comes along
+    with small_disk(cluster.socket_dir / "wal", size=f"{(size >> 20) + 64}m") as disk:
         owner = wal.stat()
         shutil.move(wal, aside)
         shutil.copytree(aside, disk / "pg_wal")

@@ -50,6 +50,10 @@ def wrong_clocks(rig):
             stage.expect(state == expected, f"the campaign is {state}")
             stage.expect(stage.sink.count() == 0, f"{stage.sink.count()} messages went out at a wrong time")
             _let_go(stage, expected)
+            time.sleep(3)
+            stage.expect(stage.sink.count() == 0, f"{stage.sink.count()} messages went out by a wrong clock")
+            stage.bulk.end()
+            stage.crew.senders(SKEW_S="0")  # the clock was set right: what differs from the database's claims nothing
             stage.finish(60)
             stage.expect(
                 stage.books.counts(stage.a, stage.a.marketing)["accepted"] == rig.scene.count,
