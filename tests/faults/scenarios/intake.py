@@ -37,6 +37,7 @@ def intake(rig):
         stage.expect(answers <= {200, 302}, f"answers {answers}")
         left = stage.books.one("SELECT count(*) FROM consent WHERE tenant_id = %s AND status = 'withdrawn'", tenant)
         stage.expect(left == len(chosen), f"{left} left, {len(chosen)} had asked")
+        stage.hurry()
         noted = stage.books.one("SELECT count(*) FROM event WHERE tenant_id = %s AND kind = 'unsubscribed'", tenant)
         stage.expect(noted == len(chosen), f"{noted} unsubscribes are noted for {len(chosen)} people")
         stage.finish(90)
