@@ -200,7 +200,16 @@ def test_the_command_shows_asks_and_accepts(drill, copy, saas_seal):
     assert copy.seal().sealed_at is None and copy.file.exists()
     assert drill.campaign(copy, drill.running).state == "active"
     assert saas_seal("accept", "--end", "--yes")[0] == 5, "there is nothing to accept any more"
-    assert "Not sealed" in saas_seal()[1]
+    told = saas_seal()[1]
+    assert "Not sealed" in told and "Warning" not in told
+    kept = copy.file.read_text(encoding="utf-8")
+    copy.file.unlink()
+    told = saas_seal()[1]
+    assert "Not sealed" in told and "Warning: there is no seal file here" in told
+    assert "A sender that starts on this machine is refused while other senders are at work" in told
+    copy.file.write_text(drill.original.file.read_text(encoding="utf-8"), encoding="utf-8")
+    assert "Warning: the seal file here belongs to another deployment" in saas_seal()[1]
+    copy.file.write_text(kept, encoding="utf-8")
 
 
 def test_u12_a_sealed_copy_lets_nothing_go_on(drill, copy):
