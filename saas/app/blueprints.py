@@ -54,6 +54,7 @@ PAGES: Final[tuple[PageBlueprint, ...]] = (
     audience_pages.blp,
     settings_pages.blp,
     developer_pages.blp,
+    developer_pages.docs,
     alert_pages.blp,
 )
 

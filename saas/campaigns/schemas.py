@@ -244,7 +244,11 @@ class CapOut(Strict):
 
 
 class DeliveryOut(Strict):
-    """How fast and in which parts it leaves; `takes_s` is null where only the channel holds it back."""
+    """How fast and in which parts it leaves.
+
+    `takes_s`: seconds it takes, as the speed paces everybody in the audience and the channel's rate those who could be
+    sent to; null where neither is set and there are no waves.
+    """
 
     speed_per_hour = fields.Integer(required=True, allow_none=True)
     waves = fields.List(fields.Nested(WaveOut), required=True)

@@ -183,6 +183,7 @@ class Trouble(StrEnum):
     """What is the matter with a channel: decides about breaker and rate (reliability.md 2)."""
 
     CONNECT = "connect"  # no connection or no welcome, or it was lost before the content had left
+    TLS = "tls"  # the relay offers no connection that can be trusted
     SIGN_IN = "sign_in"  # the user name or password was refused
     POLICY = "policy"  # the relay does not want this from us
     PRESSURE = "pressure"  # the relay wants less of it, or later

@@ -207,6 +207,9 @@ def seal_finding(state: SealState | None, *, here: Identity, file: Mark | None) 
         return Finding(Level.BAD, "seal", "another database than the one that was sent from: the next sender seals it")
     if file is None:
         return Finding(Level.WARN, "seal", "no seal file here: a sender that starts on this machine is refused")
+    if file.identity != state.identity:
+        text = "the seal file here is another database's: a sender that starts on this machine is refused"
+        return Finding(Level.WARN, "seal", text)
     return Finding(Level.OK, "seal", f"not sealed, epoch {state.epoch}")
 
 

@@ -15,6 +15,8 @@ from saas.kernel.errors import Conflict
 from saas.kernel.ids import show
 from saas.platform.db import db
 from saas.platform.seal import service
+from saas.platform.seal.rules import MAY_SEND, OF_THE_FILE, REASONS
+from saas.platform.seal.types import Verdict
 from saas.platform.settings import Settings
 from saas.sending.service import sealed
 from saas.sending.service.sealed import Choice, Unfinished
@@ -82,12 +84,13 @@ def _ask(choice: Choice) -> None:
 
 def _show(found: Settings) -> None:
     with Session(db.engine) as session:
-        state = service.read_state(session)
+        state, verdict = service.read_state(session), service.foresee(session, file=found.seal_path)
     if state is None:
         console.print("No sender was ever started with this database; the first one makes its seal.")
         return
     if not state.sealed:
         console.print(f"Not sealed. Epoch {state.epoch}, seal file {found.seal_path}.", soft_wrap=True)
+        _warn(verdict)
         return
     console.print(Text(f"Sealed: {state.reason}.", style="bold"), soft_wrap=True)
     console.print("Nothing is sent, and every campaign is held.", soft_wrap=True)
@@ -95,6 +98,18 @@ def _show(found: Settings) -> None:
         f"If {found.seal_path} was lost or moved, this is still your own database; accept it.", soft_wrap=True
     )
     _show_unfinished(sealed.unfinished(db.engine))
+
+
+def _warn(verdict: Verdict) -> None:
+    """Say what the next sender on this machine will do about a file or a database that does not fit."""
+    if verdict in MAY_SEND:
+        return
+    refused = "is refused while other senders are at work, and else seals the database"
+    does = refused if verdict in OF_THE_FILE else "seals the database"
+    console.print(Text(f"Warning: {REASONS[verdict]}.", style="bold yellow"), soft_wrap=True)
+    console.print(f"A sender that starts on this machine {does}.", soft_wrap=True)
+    if verdict in OF_THE_FILE:
+        console.print("Copy the seal file of a machine that sends, or set SEAL_FILE to it.", soft_wrap=True)
 
 
 def _show_unfinished(rows: Sequence[Unfinished]) -> None:

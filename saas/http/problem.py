@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 import structlog
 from flask import Flask, Response, current_app, g, json, request
-from flask_smorest import Api
+from flask_smorest import Api, Blueprint
 from marshmallow import fields
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
@@ -145,6 +145,11 @@ class ProblemOut(Strict):
     request_id = fields.String(required=True)
     errors = fields.List(fields.Nested(FaultOut))
     allowed_transitions = fields.List(fields.String())
+
+
+# A misspelt filter that is ignored answers with everything: unknown parameters are refused like unknown fields.
+_PARSER: Final = Blueprint.ARGUMENTS_PARSER
+_PARSER.DEFAULT_UNKNOWN_BY_LOCATION = {**_PARSER.DEFAULT_UNKNOWN_BY_LOCATION, "query": None}
 
 
 class ProblemApi(Api):

@@ -15,6 +15,7 @@ from flask_principal import Principal
 from flask_wtf.csrf import CSRFProtect
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
+from werkzeug.exceptions import UnsupportedMediaType
 
 from saas.http.idempotency import answer_once
 from saas.http.types import Context, Declared, Gate, Scope
@@ -78,15 +79,17 @@ def endpoint(scope: Scope, action: Action | None = None) -> Callable[[View], Vie
     """
 
     def wrap(view: View) -> View:
+        reads_json = _reads_json(view)
+
         @wraps(view)
         def run(*args: Any, **kwargs: Any) -> Response:
             for _ in range(_TRIES - 1):
                 try:
-                    return _carry_out(scope, action, view, args, dict(kwargs))
+                    return _carry_out(scope, action, view, args, dict(kwargs), reads_json=reads_json)
                 except OperationalError as error:
                     if not _may_try_again(error):
                         raise
-            return _carry_out(scope, action, view, args, dict(kwargs))
+            return _carry_out(scope, action, view, args, dict(kwargs), reads_json=reads_json)
 
         vars(run)["declared"] = Declared(scope, action)  # read by the URL-map test
         return cast("View", run)
@@ -95,12 +98,20 @@ def endpoint(scope: Scope, action: Action | None = None) -> Callable[[View], Vie
 
 
 def _carry_out(
-    scope: Scope, action: Action | None, view: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    scope: Scope,
+    action: Action | None,
+    view: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    *,
+    reads_json: bool,
 ) -> Response:
     """Run a view in one transaction: commit once, then ring."""
     session = db.session()
     try:
         _refuse_unreadable()
+        if reads_json:
+            _refuse_other_types()
         context = _context(session, scope, action, kwargs)
         response = answer_once(context, scope, lambda: make_response(view(context, *args, **kwargs)))
         if response.status_code < 400:
@@ -131,6 +142,19 @@ def _refuse_unreadable() -> None:
             json.loads(request.get_data(cache=True) or b"null")
         except (ValueError, RecursionError):
             raise Unreadable("The body is not JSON that can be read.") from None
+
+
+def _reads_json(view: Callable[..., Any]) -> bool:
+    """Say whether flask-smorest reads a view's arguments from a JSON body; that is its own note about the view."""
+    notes = getattr(view, "_apidoc", {}).get("arguments", {}).get("parameters", ())
+    return any(note.get("in") == "json" for note in notes)
+
+
+def _refuse_other_types() -> None:
+    """Refuse a body that is not declared as JSON: taken for an empty one, it would be missing all its fields."""
+    if not request.is_json and request.get_data(cache=True):
+        given = f"“{request.mimetype}”" if request.mimetype else "no content type"
+        raise UnsupportedMediaType(f"The body came with {given}. Send JSON, with Content-Type: application/json.")
 
 
 def _context(session: Session, scope: Scope, action: Action | None, kwargs: dict[str, Any]) -> Context:

@@ -12,7 +12,7 @@ class AlertKind(StrEnum):
     channel_down (chn): its breaker is open. not_started (cam): it should have begun. no_progress (cam): people are due
     and nobody is sent to. held (cam): a person must decide. work_failing (whatever the work is about): tried three
     times or more. poison (cam): somebody's message ends senders. sealed (wsp): the database is a restored or copied
-    one.
+    one. quota_used (wsp): the messages of this month are used up, whoever else is due is skipped.
     """
 
     CHANNEL_DOWN = "channel_down"
@@ -22,6 +22,7 @@ class AlertKind(StrEnum):
     HELD = "held"
     WORK_FAILING = "work_failing"
     SEALED = "sealed"
+    QUOTA_USED = "quota_used"
 
 
 class Security(StrEnum):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -11,9 +11,10 @@ from sqlalchemy.orm import Session
 
 from saas.channels.models import ChannelConfiguration
 from saas.platform.db import bound_tenant
-from saas.sending.models import ChannelHealth
+from saas.sending.models import ChannelHealth, QuotaUse
 from saas.sending.rules.pressure import BreakerReason, Health, rate_at
-from saas.sending.types import BreakerState
+from saas.sending.types import BreakerState, Quota
+from saas.tenants.models import Workspace
 
 HEALTH_COLUMNS: Final = tuple(field.name for field in fields(Health))
 
@@ -24,6 +25,18 @@ def health_of(row: sa.Row[Any]) -> Health:
     values["breaker"] = BreakerState(row.breaker)
     values["reason"] = BreakerReason(row.reason) if row.reason is not None else None
     return Health(**values)
+
+
+def quota(session: Session, *, now: datetime) -> Quota | None:
+    """Return the bound workspace's quota and what is used of it this month; None where it has none."""
+    month = now.astimezone(UTC).date().replace(day=1)
+    same = sa.and_(QuotaUse.tenant_id == Workspace.tenant_id, QuotaUse.month == month)
+    row = session.execute(
+        sa.select(Workspace.messages_per_month, sa.func.coalesce(QuotaUse.used, 0))
+        .outerjoin(QuotaUse, same)
+        .where(Workspace.tenant_id == bound_tenant(session), Workspace.messages_per_month.is_not(None))
+    ).one_or_none()
+    return None if row is None else Quota(messages=row[0] or 0, used=row[1])
 
 
 def health(session: Session, channel_ids: Sequence[UUID], *, now: datetime) -> dict[UUID, Health]:

@@ -53,6 +53,7 @@ def _answer(context: Context, channel_id: UUID) -> Response:
         "tries_again_at": found.open_until if found.breaker is BreakerState.OPEN else None,
         "rate_per_minute": row.rate_per_minute,
         "present_rate_per_minute": found.present_rate,
+        "quota": queries.quota(context.session, now=context.now),
     }
     return Response(json.dumps(HealthOut().dump(body)), mimetype="application/json")
 

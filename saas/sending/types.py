@@ -97,6 +97,19 @@ class Ending:
     suppress: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How many messages a workspace may send in a calendar month (UTC), and how many of this month's are used."""
+
+    messages: int
+    used: int
+
+    @property
+    def left(self) -> int:
+        """Return how many more there are this month."""
+        return max(0, self.messages - self.used)
+
+
 def send_work(purpose: str) -> Work:
     """Return the work that sends runs of a purpose: transactional never waits behind bulk."""
     return SEND_TRANSACTIONAL if purpose == "transactional" else SEND_BULK

@@ -65,6 +65,7 @@ def health_word(reason: str | None) -> str:
     words = {
         "sign_in": gettext("The mail server refused the sign-in several times."),
         "connect": gettext("The mail server could not be reached several times."),
+        "tls": gettext("The mail server offers no connection that can be trusted (TLS)."),
         "refusals": gettext("The mail server refused many messages in a row."),
         "no_answer": gettext("The mail server took messages and did not answer, several times in a row."),
     }

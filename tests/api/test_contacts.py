@@ -123,3 +123,18 @@ def test_who_works_in_one_project_sees_its_people_only(world):
     assert limited.get(f"/contacts/{ann['contact_id']}").status_code == 404
     assert limited.post("/contacts:batch", {"contacts": [{"email": "x@example.com"}]}).status_code == 403
     assert limited.post("/lists", {"name": "x", "project_id": world.a.prj}).status_code in {403, 404}
+
+
+def test_a_consent_that_changes_is_an_update(world):
+    key = world.key(world.a)
+    ann = {"email": "ann@example.com", "attributes": {}}
+
+    def status(*, agreed):
+        return save(key, {**ann, "consents": {"newsletter": agreed}})[0]["status"]
+
+    assert save(key, ann)[0]["status"] == "created"
+    assert status(agreed=True) == "updated"
+    assert status(agreed=True) == "unchanged"
+    assert status(agreed=False) == "updated"
+    assert status(agreed=False) == "unchanged"
+    assert status(agreed=True) == "unchanged", "nothing here lifts an unsubscribe"

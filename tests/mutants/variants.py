@@ -17,7 +17,7 @@ from saas.http import shell as http_shell
 from saas.http.models import IdempotentAnswer
 from saas.platform.db import bound_tenant
 from saas.sending.rules import endings
-from saas.sending.service import chunks, claim, deliver, doors, journal, recovery
+from saas.sending.service import chunks, claim, deliver, journal, recovery
 from saas.sending.service.watch import ChunkWatch
 from saas.sending.types import Mark
 
@@ -168,7 +168,6 @@ def hash_at_start() -> None:
         ("AND {fingerprint} = r.channel_fingerprint", ""),
         ("AND a.revision_no = r.revision_no AND a.decision = 'approve' AND a.content_hash = r.content_hash", ""),
     )
-    swap(doors, "why_shut", lambda session, run: None)
     swap(deliver, "why_shut", lambda session, run: None)
 
 

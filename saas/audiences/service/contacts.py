@@ -58,7 +58,7 @@ def save_batch(
         return [Result(index, Outcome.INVALID, faults=tuple(_faults(item))) for index, item in enumerate(read)]
     sheet = write_down(people, address_hash=address_hash)
     saved = save_people(session, sheet=sheet, source=Source(API), list_ids=sorted(set(list_ids)), now=now)
-    return _results(read, last, saved, outcomes(session))
+    return _results(read, last, saved, outcomes(session, now=now))
 
 
 def _results(

@@ -138,8 +138,10 @@ _OUTCOMES: Final = sa.text(
     """
     SELECT k.email_key, coalesce(d.contact_id, k.contact_id) AS contact_id,
       CASE WHEN d.row_no IS NULL THEN 'created' WHEN d.differs AND NOT d.too_large THEN 'updated'
-           ELSE 'unchanged' END AS outcome
+           WHEN s.said THEN 'updated' ELSE 'unchanged' END AS outcome
     FROM incoming k LEFT JOIN known d ON d.row_no = k.row_no
+    CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM consent c WHERE c.tenant_id = :tenant
+      AND c.contact_id = d.contact_id AND c.topic = ANY (k.given || k.withdrawn) AND c.at = :now) AS said) s
     """
 )
 
@@ -223,9 +225,9 @@ def bring(session: Session, sheet: Sheet, *, touched: tuple[str, ...]) -> Found:
     return Found(row.known, row.changing, tuple(row.too_large or ()), lost_ids)
 
 
-def outcomes(session: Session) -> dict[str, tuple[Outcome, UUID]]:
-    """Return what became of each address of the people just saved, and its contact."""
-    rows = session.execute(_OUTCOMES)
+def outcomes(session: Session, *, now: datetime) -> dict[str, tuple[Outcome, UUID]]:
+    """Return what became of each address of the people saved just `now`, and its contact. A consent is a change too."""
+    rows = session.execute(_OUTCOMES, {"tenant": bound_tenant(session), "now": now})
     return {row.email_key: (Outcome(row.outcome), row.contact_id) for row in rows}
 
 

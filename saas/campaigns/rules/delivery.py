@@ -35,22 +35,39 @@ def resolved(settings: Mapping[str, Any], *, marketing: bool, workspace: Frequen
     }
 
 
-def takes_s(people: int, *, speed_per_hour: int | None, waves: Sequence[Wave]) -> int | None:
-    """Return how many seconds after its start a campaign to so many people ends, at the speed that was chosen.
+def takes_s(
+    people: int,
+    *,
+    speed_per_hour: int | None,
+    waves: Sequence[Wave],
+    messages: int | None = None,
+    rate_per_minute: int | None = None,
+) -> int | None:
+    """Return how many seconds after its start a campaign to so many people ends.
 
-    None where nothing holds it back but the channel. A wave begins when it is due and the one before has left.
+    people: everybody in the audience. The send speed paces all of them, because they are dealt out to chunks before it
+    is known who is skipped. messages: those of them who could be sent to, all by default; the channel's rate paces only
+    them, since it is kept to where they are claimed. The slower of the two counts. None where neither was chosen and
+    there are no waves. A wave begins when it is due and the one before has left.
     """
-    if speed_per_hour is None and not waves:
+    if speed_per_hour is None and not waves and rate_per_minute is None:
         return None
+    of_person = max(
+        3600 / speed_per_hour if speed_per_hour else 0.0,
+        60 / rate_per_minute * _share(messages, people) if rate_per_minute else 0.0,
+    )
     end, percent, sent = 0.0, 0, 0
     for wave in waves or (Wave(_ALL, 0),):
         percent += wave.percent
         part = people * percent // _ALL - sent
         sent += part
-        end = max(end, wave.after_minutes * 60.0)
-        if speed_per_hour is not None:
-            end += part * 3600 / speed_per_hour
+        end = max(end, wave.after_minutes * 60.0) + part * of_person
     return round(end)
+
+
+def _share(messages: int | None, people: int) -> float:
+    """Return which part of the people gets a message."""
+    return messages / people if messages is not None and people else 1.0
 
 
 def _cap(chosen: Mapping[str, Any], workspace: FrequencyCap | None) -> FrequencyCap | None:

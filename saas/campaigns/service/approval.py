@@ -31,6 +31,7 @@ from saas.kernel.ids import show, uuid7
 from saas.permissions.policy import require
 from saas.permissions.types import Action, Actor
 from saas.platform.agenda import service as agenda
+from saas.platform.seal.service import refuse_if_sealed
 
 
 def approve(
@@ -46,7 +47,7 @@ def approve(
 ) -> Revision:
     """Sign a revision. Under the default policy one approver who did not edit suffices, and approving publishes.
 
-    Raises NotFound, LacksRight, NotAllowed, AlreadyStarted, ChangedSinceYouLooked, ApproverEdited, InThePast.
+    Raises NotFound, LacksRight, NotAllowed, AlreadyStarted, ChangedSinceYouLooked, ApproverEdited, InThePast, Sealed.
     """
     campaign, row = _open(session, actor, campaign_id, no, Action.CAMPAIGN_APPROVE)
     after = revision_after(RevisionState(row.state), RevisionMove.APPROVE)
@@ -151,6 +152,7 @@ def _check_shown(row: Revision, seen_hash: str) -> None:
 
 
 def _publish(session: Session, *, actor: Actor, campaign: Campaign, row: Revision, lead_s: int, now: datetime) -> None:
+    refuse_if_sealed(session)
     effective_at = (
         effective_start(row.planned_at, published_at=now, lead_s=lead_s) if row.planned_at is not None else now
     )

@@ -11,11 +11,13 @@ from saas.audit import service as audit
 from saas.campaigns import queries
 from saas.campaigns.models import Campaign
 from saas.campaigns.rules.lifecycle import campaign_after
+from saas.campaigns.service.signed import refuse_unlike_signed
 from saas.campaigns.types import SETTLE_STOP, START_CAMPAIGN, CampaignMove, CampaignState
 from saas.kernel.ids import show
 from saas.permissions.policy import require
 from saas.permissions.types import SYSTEM, Action, Actor
 from saas.platform.agenda import service as agenda
+from saas.platform.seal.service import refuse_if_sealed
 
 CHANNEL: Final = "campaign_stop"  # senders LISTEN here; the payload is the campaign's id
 
@@ -31,9 +33,15 @@ def pause(session: Session, *, actor: Actor, campaign_id: UUID, now: datetime) -
 
 
 def resume(session: Session, *, actor: Actor, campaign_id: UUID, now: datetime) -> Campaign:
-    """Go on with those who were not served yet; nobody gets anything twice (R9)."""
+    """Go on with those who were not served yet; nobody gets anything twice (R9).
+
+    Raises NotAllowed, Sealed, and NotAsSigned where it would be held again at once.
+    """
     row = queries.campaign_for_update(session, actor=actor, campaign_id=campaign_id)
     require(actor, Action.CAMPAIGN_CONTROL, row.project_id)
+    campaign_after(CampaignState(row.state), CampaignMove.RESUME)
+    refuse_if_sealed(session)
+    refuse_unlike_signed(session, row)
     _move(session, row, CampaignMove.RESUME, now)
     row.held_reason = None
     session.flush()

@@ -17,6 +17,7 @@ from saas.campaigns.models import Campaign, Revision
 from saas.campaigns.rules.delivery import takes_s
 from saas.campaigns.rules.document import Damaged, Document, FrequencyCap, Step, Wave, read
 from saas.campaigns.rules.schedule import InThePast, effective_start
+from saas.channels import queries as channels
 from saas.channels.types import Purpose
 from saas.content.jail.renderer import Renderer
 from saas.content.rules.links import track
@@ -66,7 +67,8 @@ class ReviewStep:
 class Delivery:
     """How fast and in which parts it leaves.
 
-    takes_s: how many seconds it takes for those who could be sent to now; None where only the channel holds it back.
+    takes_s: how many seconds it takes: the speed paces everybody in the audience, the channel's present rate those who
+    could be sent to now; None where nothing holds it back but how fast the relay answers.
     """
 
     speed_per_hour: int | None
@@ -118,7 +120,7 @@ def review(
         planned_at=row.planned_at,
         effective_if_approved_now=_start_if_approved(row, lead_s, now),
         time_zone=document.time_zone,
-        settings=_delivery(document, reachable),
+        settings=_delivery(session, document, count, reachable),
         steps=[
             ReviewStep(
                 step.step_no,
@@ -157,10 +159,20 @@ def document_of(row: Revision) -> Document:
         raise DocumentAltered("The stored document is not the one that was submitted. Nobody can sign it.") from None
 
 
-def _delivery(document: Document, people: int | None) -> Delivery:
+def _delivery(session: Session, document: Document, count: int | None, reachable: int | None) -> Delivery:
     speed, waves = document.speed_per_hour, document.waves
-    takes = takes_s(people, speed_per_hour=speed, waves=waves) if people is not None else None
+    if count is None:
+        return Delivery(speed, waves, document.cap, None)
+    rate = _slowest_rate(session, document)
+    takes = takes_s(count, speed_per_hour=speed, waves=waves, messages=reachable, rate_per_minute=rate)
     return Delivery(speed, waves, document.cap, takes)
+
+
+def _slowest_rate(session: Session, document: Document) -> int | None:
+    """Return the lowest rate of the channels as they are configured now, messages a minute."""
+    found = [channels.find(session, step.channel_id) for step in document.steps]
+    rates = [row.rate_per_minute for row in found if row is not None and row.rate_per_minute is not None]
+    return min(rates, default=None)
 
 
 def _people(session: Session, document: Document) -> "sa.Select[UUID] | None":

@@ -85,6 +85,12 @@ def read_state(session: Session) -> SealState | None:
     return SealState(row.sealed_at is not None, row.reason, row.epoch, _mark(row).identity)
 
 
+def foresee(session: Session, *, file: Path) -> Verdict:
+    """Return what a sender that started on this machine now would think of database and file. Changes nothing."""
+    here, empty = identity_of(session), bool(session.scalar(_EMPTY))
+    return judge(file=seal_file.read(file), table=_table(session), here=here, empty=empty)
+
+
 def accept(engine: sa.Engine, *, file: Path, now: datetime) -> Mark:
     """Take this database over as it is: a new epoch, a file that fits, and no seal. Raises Conflict when not sealed.
 

@@ -46,6 +46,7 @@ class BreakerReason(StrEnum):
 
     SIGN_IN = "sign_in"
     CONNECT = "connect"
+    TLS = "tls"
     REFUSALS = "refusals"
     NO_ANSWER = "no_answer"
 
@@ -54,6 +55,9 @@ SENTENCES: Final[Mapping[BreakerReason, str]] = MappingProxyType(
     {
         BreakerReason.SIGN_IN: "The mail server refuses this channel's user name or password. Its messages wait.",
         BreakerReason.CONNECT: "The mail server of this channel cannot be reached. Its messages wait.",
+        BreakerReason.TLS: (
+            "The mail server of this channel offers no connection that can be trusted (TLS). Its messages wait."
+        ),
         BreakerReason.REFUSALS: "The mail server refuses more than one in five of this channel's messages. They wait.",
         BreakerReason.NO_ANSWER: "The mail server takes this channel's messages and does not answer. The rest wait.",
     }
@@ -86,13 +90,15 @@ class Observed:
 
     answers, a letter each, in the order in which they came: "a" accepted, "r" refused (5xx), "p" refused by policy
     (5.7.x), "d" deferred, "s" asked for less (421, 4.7.x), "u" nothing, after the whole message. per_minute: how fast
-    the chunk left; None when unknown.
+    the chunk left; None when unknown. tls_failures: those of connect_failures at which a server answered that could not
+    be trusted.
     """
 
     connect_failures: int = 0
     sign_in_failures: int = 0
     answers: str = ""
     per_minute: float | None = None
+    tls_failures: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +195,7 @@ def judged(health: Health, seen: Observed, *, probe: bool, ceiling: float | None
         after = counted(pressed, seen)
         if pressed is not health:
             after = replace(after, recent=after.recent.replace("s", "d"))  # each is heard once
-        return _watched(after, now=now)
+        return _watched(after, seen, now=now)
     return _probed(pressed, seen, now=now) if probe else pressed
 
 
@@ -238,9 +244,10 @@ def open_for_s(openings: int) -> float:
     return min(_OPEN_MOST_S, _OPEN_S * 2.0 ** min(max(0, openings - 1), _DOUBLINGS))
 
 
-def _watched(health: Health, *, now: datetime) -> Health:
+def _watched(health: Health, seen: Observed, *, now: datetime) -> Health:
     reason = tripped(health)
     if reason is not None:
+        reason = _unreached(seen) if reason is BreakerReason.CONNECT else reason
         return _opened(replace(health, opened_at=now), reason, now=now)
     if len(health.recent) == WINDOW:
         return replace(health, openings=0)
@@ -282,7 +289,12 @@ def _probe_failure(health: Health, seen: Observed) -> BreakerReason | None:
         return BreakerReason.REFUSALS if set(seen.answers) & set(bad) else None
     if seen.sign_in_failures:
         return BreakerReason.SIGN_IN
-    return BreakerReason.CONNECT if seen.connect_failures else None
+    return _unreached(seen) if seen.connect_failures else None
+
+
+def _unreached(seen: Observed) -> BreakerReason:
+    """Return why there is no connection: one that could not be trusted says more than one that was not made."""
+    return BreakerReason.TLS if seen.tls_failures else BreakerReason.CONNECT
 
 
 def _presses(recent: str, seen: Observed) -> bool:

@@ -123,7 +123,7 @@ class Wanted:
 
 
 def claim(session: Session, *, wanted: Wanted, owner: UUID, quota_left: int | None, now: datetime) -> Claimed | None:
-    """Take the next due chunk of a run; None when there is none, or the gate is shut (`doors.why_shut` says which)."""
+    """Take the next due chunk of a run; None when there is none, or the gate is shut (`why_shut` says which)."""
     tenant = bound_tenant(session)
     cap = wanted.cap if wanted.marketing else None
     if cap is not None:

@@ -18,6 +18,7 @@ import structlog
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from saas.campaigns.rules.document import Damaged
+from saas.campaigns.service.signed import why_shut
 from saas.channels.types import Outcome, OutcomeKind, Outgoing
 from saas.content.types import FailureKind, RenderFailure
 from saas.kernel import fault
@@ -32,7 +33,7 @@ from saas.sending.service.addressees import Addresser
 from saas.sending.service.chunks import gather, has_pending
 from saas.sending.service.claim import Wanted, claim
 from saas.sending.service.compiled import Compiled, Compiler
-from saas.sending.service.doors import close_door, run_of, why_shut
+from saas.sending.service.doors import close_door, run_of
 from saas.sending.service.lanes import Lanes
 from saas.sending.service.lines import Line, Lines
 from saas.sending.service.owner import Owner

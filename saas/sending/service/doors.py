@@ -11,8 +11,8 @@ from saas.audit import service as audit
 from saas.campaigns.models import Campaign
 from saas.campaigns.rules.lifecycle import campaign_after
 from saas.campaigns.service.control import hold
+from saas.campaigns.service.signed import HELD
 from saas.campaigns.types import CampaignMove, CampaignState
-from saas.channels.queries import FINGERPRINT_SQL
 from saas.kernel.ids import show
 from saas.ledger.models import Run
 from saas.ledger.types import RunState
@@ -20,18 +20,6 @@ from saas.permissions.types import SYSTEM
 from saas.platform.agenda.types import Piece
 from saas.platform.db import bound_tenant
 
-_LOOK: Final = sa.text(
-    f"""
-    SELECT v.state IN ('published', 'superseded') AS published,
-      v.content_hash = r.content_hash AND 'v1:' || encode(sha256(v.document), 'hex') = r.content_hash AS document,
-      ch.channel_id IS NOT NULL AND ch.archived_at IS NULL AND {FINGERPRINT_SQL} = r.channel_fingerprint AS channel,
-      EXISTS (SELECT FROM approval a WHERE a.tenant_id = r.tenant_id AND a.campaign_id = r.campaign_id
-        AND a.revision_no = r.revision_no AND a.decision = 'approve' AND a.content_hash = r.content_hash) AS approval
-    FROM run r JOIN revision v ON v.tenant_id = r.tenant_id AND v.campaign_id = r.campaign_id AND v.no = r.revision_no
-    LEFT JOIN channel_configuration ch ON ch.tenant_id = r.tenant_id AND ch.channel_id = r.channel_id
-    WHERE r.tenant_id = :tenant AND r.run_id = :run
-    """
-)
 _CHUNKS: Final = sa.text(
     """
     SELECT count(*) FILTER (WHERE state = 'pending') AS pending, count(*) FILTER (WHERE state = 'claimed') AS claimed,
@@ -42,13 +30,6 @@ _CHUNKS: Final = sa.text(
 CANCEL_PENDING: Final = sa.text(
     "UPDATE chunk SET state = 'cancelled' WHERE tenant_id = :tenant AND run_id = ANY(:runs) AND state = 'pending'"
 )
-# What a person reads when a campaign is held; the part is the key.
-HELD: Final = {
-    "published": "its revision is no longer published",
-    "document": "the stored document is not the one that was signed",
-    "channel": "the channel configuration changed after it was signed",
-    "approval": "there is no approval for exactly this content",
-}
 _AGAIN_S: Final = 1
 
 
@@ -58,19 +39,11 @@ def run_of(session: Session, run_id: UUID) -> Run | None:
     return run if run is not None and run.state == RunState.RUNNING else None
 
 
-def why_shut(session: Session, run: Run) -> str | None:
-    """Return which part is not what was signed ("document", "channel", …), None when all is."""
-    row = session.execute(_LOOK, {"tenant": run.tenant_id, "run": run.run_id}).mappings().one_or_none()
-    if row is None:
-        return "document"
-    return next((part for part in HELD if not row[part]), None)
-
-
 def close_door(session: Session, run: Run, drifted: str | None, now: datetime) -> Piece:
     """Decide what comes next for a run of which nothing could be claimed."""
     campaign = session.get_one(Campaign, (run.tenant_id, run.campaign_id), populate_existing=True, with_for_update=True)
     state = CampaignState(campaign.state)
-    if state is CampaignState.ACTIVE and drifted is not None:
+    if state is CampaignState.ACTIVE and drifted is not None and _holds_people(session, run):
         facts = {"part": drifted, "revision": run.revision_no}
         hold(session, campaign=campaign, reason=HELD[drifted], now=now, facts=facts)
         return _while_claimed(session, run, now)
@@ -80,6 +53,12 @@ def close_door(session: Session, run: Run, drifted: str | None, now: datetime) -
         # A call that was accepted while the stop was committed may have left people behind.
         session.execute(CANCEL_PENDING, {"tenant": run.tenant_id, "runs": [run.run_id]})
     return _while_claimed(session, run, now)
+
+
+def _holds_people(session: Session, run: Run) -> bool:
+    """Say whether somebody still waits in a run. One of an older revision that is empty is no reason to hold others."""
+    chunks = session.execute(_CHUNKS, {"tenant": run.tenant_id, "run": run.run_id}).one()
+    return bool(chunks.pending or chunks.claimed)
 
 
 def _while_claimed(session: Session, run: Run, now: datetime) -> Piece:

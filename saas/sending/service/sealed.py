@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from saas.audit import service as audit
 from saas.campaigns.models import Campaign
 from saas.campaigns.service import control
+from saas.campaigns.service.signed import NotAsSigned
 from saas.campaigns.types import CampaignState
 from saas.kernel.ids import show
 from saas.ledger.models import Chunk, Run
@@ -174,12 +175,21 @@ def _decide(session: Session, choice: Choice, now: datetime) -> int:
         row = session.get_one(Campaign, (tenant, campaign_id), populate_existing=True, with_for_update=True)
         held_here = row.state == CampaignState.HELD and row.held_reason == REASON
         if choice is Choice.SEND_REST and held_here:
-            control.resume(session, actor=actor, campaign_id=campaign_id, now=now)
-            touched += 1
+            touched += _let_go(session, actor, campaign_id, now)
         elif choice is Choice.END and CampaignState(row.state) in _MAY_END:
             control.stop_sending(session, actor=actor, campaign=row, now=now)
             touched += 1
     return touched
+
+
+def _let_go(session: Session, actor: Actor, campaign_id: UUID, now: datetime) -> int:
+    """Resume a campaign; one that is not what was signed stays held, and says so to whoever resumes it."""
+    try:
+        control.resume(session, actor=actor, campaign_id=campaign_id, now=now)
+    except NotAsSigned as error:
+        log.warning("seal.stays_held", campaign=str(campaign_id), why=error.detail)
+        return 0
+    return 1
 
 
 def _operator(tenant: UUID) -> Actor:

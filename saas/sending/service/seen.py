@@ -17,8 +17,10 @@ def seen_by(watch: ChunkWatch, *, took_s: float) -> Observed:
     troubles = [watch.down.trouble] if watch.down is not None else []
     troubles += [outcome.trouble for outcome in watch.outcomes.values()]
     per_minute = accepted * 60 / took_s if accepted >= _ENOUGH and took_s > 0 else None
+    tls = troubles.count(Trouble.TLS)
     return Observed(
-        connect_failures=troubles.count(Trouble.CONNECT),
+        connect_failures=troubles.count(Trouble.CONNECT) + tls,
+        tls_failures=tls,
         sign_in_failures=troubles.count(Trouble.SIGN_IN),
         answers=_answers(watch),
         per_minute=per_minute,
@@ -36,6 +38,6 @@ def _answers(watch: ChunkWatch) -> str:
 
 def _letter(outcome: Outcome) -> str:
     """Return an answer's letter; nothing for what was no answer of the relay to a message."""
-    if outcome.trouble in {Trouble.CONNECT, Trouble.SIGN_IN}:
+    if outcome.trouble in {Trouble.CONNECT, Trouble.TLS, Trouble.SIGN_IN}:
         return ""
     return _BY_TROUBLE.get(outcome.trouble or Trouble.CONNECT, _BY_KIND.get(outcome.kind, ""))

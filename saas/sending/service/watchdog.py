@@ -18,13 +18,20 @@ from saas.notices.service import alerts
 from saas.notices.types import AlertKind
 from saas.platform.db import bound_tenant, tenant_session
 from saas.platform.seal.service import is_sealed
+from saas.sending.queries import quota
 from saas.sending.types import SEND_BULK, SEND_TRANSACTIONAL
 from saas.tenants.types import INVITATION_MAIL
 
 LATE: Final = timedelta(seconds=60)
 STANDS_STILL: Final = timedelta(seconds=120)
 FAILURES: Final = 3
-WATCHED: Final = (AlertKind.NOT_STARTED, AlertKind.NO_PROGRESS, AlertKind.HELD, AlertKind.WORK_FAILING)
+WATCHED: Final = (
+    AlertKind.NOT_STARTED,
+    AlertKind.NO_PROGRESS,
+    AlertKind.HELD,
+    AlertKind.WORK_FAILING,
+    AlertKind.QUOTA_USED,
+)
 _SENDS: Final = (SEND_BULK.name, SEND_TRANSACTIONAL.name)
 _PREFIXES: Final = {
     START_CAMPAIGN.name: "cam", SETTLE_STOP.name: "cam", IMPORT_FILE.name: "imp", INVITATION_MAIL.name: "inv",
@@ -136,7 +143,18 @@ def _findings(session: Session, now: datetime) -> list[_Finding]:
     found += [_stands_still(row) for row in session.execute(_STANDS_STILL, bound)]
     kinds = {"sends": list(_SENDS), "of_campaigns": [START_CAMPAIGN.name, SETTLE_STOP.name], "failures": FAILURES}
     found += [_failing(tenant, row) for row in session.execute(_FAILING, bound | kinds)]
-    return found
+    return [*found, *_quota_used(session, now)]
+
+
+def _quota_used(session: Session, now: datetime) -> list[_Finding]:
+    """Return what to say from the moment that a month's quota is used up until it is raised or the month is over."""
+    found = quota(session, now=now)
+    if found is None or found.left:
+        return []
+    used = f"{found.used:,} of {found.messages:,}"
+    text = f"{used} messages of this month are used. Whoever else is due this month is skipped."
+    subject, facts = show("wsp", bound_tenant(session)), {"used": found.used, "quota": found.messages}
+    return [_Finding(AlertKind.QUOTA_USED, subject, text, facts)]
 
 
 def _held(row: sa.Row[Any]) -> _Finding:

@@ -55,5 +55,6 @@ def _title(kind: AlertKind) -> str:
         AlertKind.WORK_FAILING: gettext("Something fails again and again"),
         AlertKind.POISON: gettext("A message ends its senders"),
         AlertKind.SEALED: gettext("Nothing is sent from this database"),
+        AlertKind.QUOTA_USED: gettext("The messages of this month are used up"),
     }
     return str(titles[kind])

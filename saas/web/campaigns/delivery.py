@@ -16,10 +16,14 @@ from saas.campaigns.service.review import DocumentAltered, document_of
 from saas.campaigns.types import CampaignState
 from saas.channels import queries as channels
 from saas.http.types import Context
+from saas.kernel.ids import show
 from saas.ledger.models import Chunk, Run
 from saas.ledger.queries import Numbers
-from saas.ledger.types import ChunkState, RunState
+from saas.ledger.types import ChunkState, Exc, RunState
+from saas.notices import queries as alerts
+from saas.notices.types import AlertKind
 from saas.platform.db import bound_tenant
+from saas.platform.seal.service import is_sealed
 from saas.sending.queries import health
 from saas.sending.rules.pressure import Health
 from saas.sending.types import BreakerState
@@ -179,20 +183,42 @@ def _document(context: Context, campaign: Campaign) -> Document | None:
 
 
 def _forecast(context: Context, campaign: Campaign, found: Sequence[Next], numbers: Numbers) -> list[str]:
-    """Return how fast it was so far, and about when it is done; nothing before that can be known."""
+    """Return how many messages left an hour so far, and about when it is done; nothing before that can be known.
+
+    People who were skipped are no messages. Whoever is still open takes as long as those who are settled took. While
+    nothing can leave, nobody knows the end.
+    """
     starts = [one.run.started_at for one in found if one.run.dated and one.run.started_at is not None]
-    settled = numbers.planned - numbers.open
-    if not starts or not settled or campaign.started_at is None:
+    settled, messages = numbers.planned - numbers.open, messages_of(numbers)
+    if not starts or not messages or campaign.started_at is None:
         return []
     spent = (context.now - min(starts)).total_seconds()
     if spent < _STEADY_S:
         return []
-    rate = settled / spent
-    end = context.now + timedelta(seconds=numbers.open / rate)
+    shown = words.number(round(messages / spent * _HOUR_S))
+    if _is_blocked(context, campaign, found):
+        return [str(gettext("About %(rate)s messages an hour so far.", rate=shown))]
+    end = context.now + timedelta(seconds=numbers.open * spent / settled)
     last = max((one.last_at for one in found if one.last_at is not None), default=end)
     done = words.when(max(end, last), _zone(context), now=context.now)
-    shown = words.number(round(rate * _HOUR_S))
-    return [str(gettext("About %(rate)s an hour so far; done about %(at)s.", rate=shown, at=done))]
+    return [str(gettext("About %(rate)s messages an hour so far; done about %(at)s.", rate=shown, at=done))]
+
+
+def messages_of(numbers: Numbers) -> int:
+    """Return how many messages were handed to a mail server, or may have been: accepted, uncertain, refused there."""
+    why = numbers.why.get("failed", {})
+    return numbers.accepted + numbers.uncertain + numbers.failed - why.get(Exc.RENDER_FAILED, 0)
+
+
+def _is_blocked(context: Context, campaign: Campaign, found: Sequence[Next]) -> bool:
+    """Say whether nothing leaves now, and nobody knows when it will: a shut channel, the seal, no progress."""
+    ids = [one.run.channel_id for one in found]
+    shut = [state for state in health(context.session, ids, now=context.now).values()
+            if state.breaker is not BreakerState.CLOSED]  # fmt: skip
+    if shut or is_sealed(context.session):
+        return True
+    stuck = (AlertKind.NO_PROGRESS, show("cam", campaign.campaign_id))
+    return stuck in alerts.open_subjects(context.session, [AlertKind.NO_PROGRESS])
 
 
 def _zone(context: Context) -> str:

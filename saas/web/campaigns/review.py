@@ -22,7 +22,8 @@ from saas.http.shell import endpoint
 from saas.http.types import Context, Scope
 from saas.kernel.errors import Conflict, Invalid
 from saas.permissions.types import Action
-from saas.web import forms
+from saas.sending.queries import quota
+from saas.web import forms, words
 from saas.web.campaigns import delivery, view
 from saas.web.campaigns import preview as alone
 from saas.web.campaigns.found import Found, find
@@ -221,7 +222,8 @@ def _sample_no(shown: reviews.Review) -> int:
 
 def _checks(context: Context, row: Revision, shown: reviews.Review) -> list[tuple[str, str]]:
     """Return what was looked at, as (kind, sentence); what needs attention first."""
-    found = [*_check_people(shown), *_check_time(row, shown), *_check_channels(context, row), *_check_messages(shown)]
+    people = [*_check_people(shown), *_check_quota(context, shown)]
+    found = [*people, *_check_time(row, shown), *_check_channels(context, row), *_check_messages(shown)]
     return sorted(found, key=lambda check: check[0] == "ok")
 
 
@@ -231,6 +233,21 @@ def _check_people(shown: reviews.Review) -> list[tuple[str, str]]:
     if not shown.reachable:
         return [("warn", gettext("Nobody of the audience could be sent to now."))]
     return [("ok", gettext("Consent, suppressions and addresses are looked at again right before each message."))]
+
+
+def _check_quota(context: Context, shown: reviews.Review) -> list[tuple[str, str]]:
+    """Return a warning where this month's quota is not enough for everybody who could be sent to now."""
+    found = quota(context.session, now=context.now)
+    if found is None or shown.reachable is None or found.left >= shown.reachable:
+        return []
+    text = gettext(
+        "%(left)s of %(quota)s messages of this month are left, and %(people)s people could be sent to now. "
+        "Who goes beyond is skipped, if it is sent this month.",
+        left=words.number(found.left),
+        quota=words.number(found.messages),
+        people=words.number(shown.reachable),
+    )
+    return [("warn", text)]
 
 
 def _check_time(row: Revision, shown: reviews.Review) -> list[tuple[str, str]]:

@@ -1,6 +1,5 @@
 """The workspace's own page: its name, its time zone, its limits."""
 
-from datetime import UTC
 from typing import Any, Final
 from zoneinfo import available_timezones
 
@@ -12,8 +11,7 @@ from saas.http.types import Context, Scope
 from saas.kernel.errors import DomainError
 from saas.kernel.ids import show
 from saas.permissions.types import Action
-from saas.platform.db import bound_tenant
-from saas.sending.models import QuotaUse
+from saas.sending.queries import quota
 from saas.tenants import queries
 from saas.tenants.schemas import WorkspaceChanges
 from saas.tenants.service import workspaces
@@ -72,6 +70,5 @@ def _detail(context: Context, values: dict[str, Any], errors: dict[str, str]) ->
 
 def _used(context: Context) -> int:
     """Return how many messages of this month's quota are used; months begin in UTC."""
-    month = context.now.astimezone(UTC).date().replace(day=1)
-    row = context.session.get(QuotaUse, (bound_tenant(context.session), month))
-    return row.used if row is not None else 0
+    found = quota(context.session, now=context.now)
+    return found.used if found is not None else 0

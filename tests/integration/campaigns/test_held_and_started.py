@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from saas.kernel.clock import SystemClock
 from saas.permissions.types import Role
@@ -10,6 +11,7 @@ from saas.platform.agenda.types import Queue
 from tests import scenes
 from tests.engine_room import engine_room
 from tests.smtp_sink import SmtpSink
+from tests.worlds import bound
 
 pytestmark = pytest.mark.integration
 
@@ -59,6 +61,70 @@ def test_r9_a_person_lets_it_go_on_now(world, room, sink, manager):
     found = seen(manager, campaign_id)
     assert (found["state"], len(sink.messages)) == ("completed", 3)
     assert found["started_at"] is not None
+
+
+def change_channel(world, column, value):
+    with bound(world.engine, world.a) as session:
+        session.execute(sa.text(f"UPDATE channel_configuration SET {column} = :value"), {"value": value})
+        session.commit()
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "back"),
+    [("from_name", "Somebody else", "Northwind Club"), ("archived_at", SystemClock().now(), None)],
+)
+def test_r9_what_would_be_held_again_does_not_go_on_and_says_what_to_do(
+    world, room, sink, manager, column, value, back
+):
+    at = scenes.soon()
+    campaign_id, _ = scenes.approved_campaign(world, world.a, people=3, port=sink.port, at=at)
+    change_channel(world, column, value)
+    room.at(at).run()
+    assert seen(manager, campaign_id)["held_reason"] == "the channel configuration changed after it was signed"
+    refused = manager.post(f"/campaigns/{campaign_id}/resume")
+    assert codes(refused) == (409, "not_as_signed")
+    assert refused.get_json()["part"] == "channel"
+    assert refused.get_json()["detail"] == (
+        "It cannot go on: the channel configuration changed after it was signed. Set the channel configuration back to"
+        " what was signed, or stop it and make a new campaign."
+    )
+    assert seen(manager, campaign_id)["state"] == "held"
+    change_channel(world, column, back)
+    assert manager.post(f"/campaigns/{campaign_id}/resume").get_json()["state"] == "active"
+    room.run()
+    room.later(2).run()
+    assert (seen(manager, campaign_id)["state"], len(sink.messages)) == ("completed", 3)
+
+
+def test_r9_before_its_start_too(world, room, sink, manager):
+    campaign_id = missed(world, room, sink)
+    change_channel(world, "from_name", "Somebody else")
+    refused = manager.post(f"/campaigns/{campaign_id}/resume")
+    assert codes(refused) == (409, "not_as_signed")
+    assert refused.get_json()["detail"].endswith("or make a new revision and have it signed.")
+    with bound(world.engine, world.a) as session:
+        session.execute(sa.text("UPDATE revision SET document = document || ' '"))
+        session.commit()
+    assert manager.post(f"/campaigns/{campaign_id}/resume").get_json()["part"] == "document"
+
+
+def test_r5_calls_go_on_by_a_new_revision_after_a_change_of_the_channel(world, room, sink, manager):
+    """The run of the first revision holds nobody; that its channel is another one now is no reason to hold the second."""
+    channel_id = scenes.add_channel(world, world.a, sink.port, purpose="transactional")
+    campaign_id = scenes.make_campaign(world, world.a, kind="api", purpose="transactional")
+    draft = scenes.api_draft(channel_id)
+    scenes.save(world, world.a, campaign_id, draft)
+    scenes.approve(world, world.a, campaign_id, scenes.submit(world, world.a, campaign_id))
+    room.run()
+    change_channel(world, "from_name", "Somebody else")
+    assert manager.post(f"/campaigns/{campaign_id}/revisions").status_code == 201
+    scenes.approve(world, world.a, campaign_id, scenes.submit(world, world.a, campaign_id, no=2), no=2)
+    room.run()
+    assert seen(manager, campaign_id)["state"] == "active"
+    manager.post(f"/campaigns/{campaign_id}/pause")
+    assert manager.post(f"/campaigns/{campaign_id}/resume").status_code == 200
+    room.run()
+    assert seen(manager, campaign_id)["state"] == "active"
 
 
 def test_r13_a_new_revision_gives_a_held_campaign_its_new_time(world, room, sink, manager):

@@ -135,7 +135,7 @@ def test_a_bad_certificate_gets_no_password_and_no_message(way, name, days, trus
     monkeypatch.setenv("SSL_CERT_FILE", str(made.authority if trusted else make_certificate(tmp_path / "x").authority))
     with SmtpSink(**{way.value: made}, login=("ann", "right")) as sink:
         watch = deliver(sink, letters("a", "b", "c"), security=way, username="ann", password="right")
-        all_waiting(watch)
+        all_waiting(watch, Trouble.TLS)
         assert watch.stage is Stage.PROTECT
         assert not any(command.startswith(("AUTH", "MAIL")) for command in sink.commands)
 
@@ -143,7 +143,7 @@ def test_a_bad_certificate_gets_no_password_and_no_message(way, name, days, trus
 def test_starttls_that_is_not_offered_ends_it():
     with SmtpSink(login=("ann", "right")) as sink:
         watch = deliver(sink, letters("a", "b", "c"), security=Security.STARTTLS, username="ann", password="right")
-        all_waiting(watch)
+        all_waiting(watch, Trouble.TLS)
         assert watch.stage is Stage.PROTECT
         assert [c.split(" ")[0] for c in sink.commands] == ["EHLO"]
 
@@ -151,7 +151,7 @@ def test_starttls_that_is_not_offered_ends_it():
 def test_tls_to_a_plain_server_and_plain_to_a_tls_server(tmp_path):
     with SmtpSink() as sink:
         watch = deliver(sink, letters("a", "b", "c"), security=Security.TLS)
-        all_waiting(watch)
+        all_waiting(watch, Trouble.TLS)
     with SmtpSink(tls=make_certificate(tmp_path)) as sink:
         all_waiting(deliver(sink, letters("a", "b", "c")))
 

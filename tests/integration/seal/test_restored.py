@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
@@ -199,4 +200,35 @@ def test_the_command_shows_asks_and_accepts(drill, copy, saas_seal):
     assert copy.seal().sealed_at is None and copy.file.exists()
     assert drill.campaign(copy, drill.running).state == "active"
     assert saas_seal("accept", "--end", "--yes")[0] == 5, "there is nothing to accept any more"
-    assert "Not sealed" in saas_seal()[1]
+    told = saas_seal()[1]
+    assert "Not sealed" in told and "Warning" not in told
+    kept = copy.file.read_text(encoding="utf-8")
+    copy.file.unlink()
+    told = saas_seal()[1]
+    assert "Not sealed" in told and "Warning: there is no seal file here" in told
+    assert "A sender that starts on this machine is refused while other senders are at work" in told
+    copy.file.write_text(drill.original.file.read_text(encoding="utf-8"), encoding="utf-8")
+    assert "Warning: the seal file here belongs to another deployment" in saas_seal()[1]
+    copy.file.write_text(kept, encoding="utf-8")
+
+
+def test_u12_a_sealed_copy_lets_nothing_go_on(drill, copy):
+    """Resuming and publishing would send later, so they are refused like a call is; what sends nothing works."""
+    world = replace(drill.world, app=copy.app, engine=copy.engine)
+    manager = world.client(drill.place, Role.MANAGER)
+    for campaign_id in (drill.running, drill.coming):
+        refused = manager.post(f"/campaigns/{campaign_id}/resume")
+        assert (refused.status_code, refused.get_json()["code"]) == (503, "sealed")
+    resume = f"/w/{drill.place.wsp}/campaigns/{drill.running}/resume"
+    csrf = {"X-CSRF-Token": manager.csrf}
+    page = manager.http.post(resume, headers=csrf)
+    assert page.status_code == 503
+    assert "nothing is sent from it until the operator decides" in page.get_data(as_text=True)
+    draft = manager.post(f"/campaigns/{drill.coming}/revisions").get_json()["draft"]
+    assert manager.put(f"/campaigns/{drill.coming}/revisions/2", {"draft": draft}, etag='"1"').status_code == 200
+    signed = manager.post(f"/campaigns/{drill.coming}/revisions/2/submit").get_json()["content_hash"]
+    refused = world.client(drill.place, Role.APPROVER).post(
+        f"/campaigns/{drill.coming}/revisions/2/approve", {"content_hash": signed}
+    )
+    assert (refused.status_code, refused.get_json()["code"]) == (503, "sealed")
+    assert manager.post(f"/campaigns/{drill.running}/stop").status_code == 202

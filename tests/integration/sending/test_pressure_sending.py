@@ -1,16 +1,21 @@
 """A real sender before a real server that is slow, down, full or unwilling (reliability.md 2; faults 25 and 26)."""
 
 from collections import Counter
+from datetime import UTC, timedelta
 
 import pytest
 import sqlalchemy as sa
 
-from saas.kernel.ids import parse
+from saas.kernel.clock import SystemClock
+from saas.kernel.ids import parse, show
+from saas.notices.models import Alert
+from saas.notices.types import AlertKind
 from saas.permissions.types import Role
-from saas.sending.queries import health
+from saas.sending.queries import health, quota
 from saas.sending.rules.pressure import BreakerReason
+from saas.sending.service import watchdog
 from saas.sending.service.pressure import try_now
-from saas.sending.types import BreakerState
+from saas.sending.types import BreakerState, Quota
 from tests import scenes
 from tests.smtp_sink import At, Do, SmtpSink, Then
 from tests.worlds import bound
@@ -172,3 +177,43 @@ def test_a_quota_ends_where_it_was_set_and_says_so(world, room, sink, counts):
     assert (found.planned, found.accepted, found.skipped) == (12, 5, 7)
     assert found.why["skipped"] == {"quota": 7}
     assert len(sink.messages) == 5
+    assert quota_alerts(world, room.clock.at) == [None]
+    (alert,) = quota_alerts(world, room.clock.at, whole=True)
+    assert alert.subject == world.a.wsp
+    assert alert.text == "5 of 5 messages of this month are used. Whoever else is due this month is skipped."
+    month = (room.clock.at.replace(day=1) + timedelta(days=40)).replace(day=1)
+    assert quota_alerts(world, month) == [month], "another month, another quota"
+
+
+def quota_alerts(world, now, *, whole=False):
+    """The watchdog looks. Returns when the alerts about quotas were cleared, or the alerts themselves."""
+    with bound(world.engine, world.a) as session:
+        watchdog.check(session, now=now)
+        session.commit()
+        rows = session.scalars(sa.select(Alert).where(Alert.kind == AlertKind.QUOTA_USED)).all()
+        return rows if whole else [row.cleared_at for row in rows]
+
+
+def test_what_is_left_of_a_quota_is_told_and_warned_of(world, room, sink):
+    """S15: over the API beside the channel, and in the review before anybody signs."""
+    _, _, channel_id = start(world, room, sink, 5)
+    health_at = f"/channels/{show('chn', channel_id)}/health"
+    viewer = world.client(world.a, Role.VIEWER)
+    assert viewer.get(health_at).get_json()["quota"] is None
+    limit(world, messages_per_month=8)
+    room.run()
+    with bound(world.engine, world.a) as session:
+        assert quota(session, now=room.clock.at) == Quota(messages=8, used=5)
+        month = SystemClock().now().astimezone(UTC).date().replace(day=1)
+        session.execute(sa.text("UPDATE quota_use SET month = :month"), {"month": month})
+        session.commit()
+    assert viewer.get(health_at).get_json()["quota"] == {"used": 5, "messages_per_month": 8}
+    for people, warned in ((4, True), (3, False)):
+        list_id, _ = scenes.add_people(world, world.a, people, tag=f"more{people}")
+        campaign_id = scenes.make_campaign(world, world.a)
+        draft = scenes.dated_draft(list_id, show("chn", channel_id), scenes.soon(30))
+        scenes.save(world, world.a, campaign_id, draft)
+        scenes.submit(world, world.a, campaign_id)
+        approver = world.client(world.a, Role.APPROVER)
+        page = approver.http.get(f"/w/{world.a.wsp}/campaigns/{campaign_id}/review").get_data(as_text=True)
+        assert ("3 of 8 messages of this month are left, and 4 people could be sent to now." in page) is warned

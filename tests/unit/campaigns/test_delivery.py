@@ -95,6 +95,17 @@ def test_how_long_it_takes():
     assert takes_s(1000, speed_per_hour=500, waves=[Wave(50, 0), Wave(50, 10)]) == 7200
 
 
+def test_a_speed_paces_everybody_and_a_channels_rate_only_messages():
+    """Half of the people drop out: the speed is kept between all of them, the rate between those who get a message."""
+    assert takes_s(7200, speed_per_hour=3600, waves=[], messages=3600) == 7200
+    assert takes_s(7200, speed_per_hour=None, waves=[], messages=3600, rate_per_minute=60) == 3600
+    assert takes_s(7200, speed_per_hour=3600, waves=[], messages=3600, rate_per_minute=60) == 7200
+    assert takes_s(7200, speed_per_hour=3600, waves=[], messages=3600, rate_per_minute=20) == 10800
+    waves = [Wave(50, 0), Wave(50, 10)]
+    assert takes_s(7200, speed_per_hour=None, waves=waves, messages=3600, rate_per_minute=60) == 3600
+    assert takes_s(0, speed_per_hour=None, waves=[], messages=0, rate_per_minute=60) == 0
+
+
 @given(st.integers(0, 10**7), st.integers(1, MAX_SPEED), st.lists(st.integers(1, 100), min_size=2, max_size=20))
 def test_a_speed_is_never_exceeded_and_nobody_is_lost_between_waves(people, speed, shares):
     percents = [max(1, share * 100 // sum(shares)) for share in shares]

@@ -53,6 +53,11 @@ MARK = Mark(UUID(int=1), HERE, 4)
         (None, None, "ok"),
         (SealState(sealed=False, reason=None, epoch=4, identity=HERE), MARK, "ok"),
         (SealState(sealed=False, reason=None, epoch=4, identity=HERE), None, "warn"),
+        (
+            SealState(sealed=False, reason=None, epoch=4, identity=HERE),
+            Mark(UUID(int=1), Identity("8/1/2", 1), 4),
+            "warn",
+        ),
         (SealState(sealed=False, reason=None, epoch=4, identity=Identity("8/1/2", 1)), MARK, "bad"),
         (SealState(sealed=True, reason="it is a copy", epoch=4, identity=HERE), MARK, "bad"),
     ],

@@ -27,7 +27,7 @@ from saas.sending.types import BreakerState
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 CLOSED, OPEN, HALF_OPEN = BreakerState.CLOSED, BreakerState.OPEN, BreakerState.HALF_OPEN
-SIGN_IN, CONNECT = BreakerReason.SIGN_IN, BreakerReason.CONNECT
+SIGN_IN, CONNECT, TLS = BreakerReason.SIGN_IN, BreakerReason.CONNECT, BreakerReason.TLS
 REFUSALS, NO_ANSWER = BreakerReason.REFUSALS, BreakerReason.NO_ANSWER
 LETTERS = st.text(alphabet="arpdsu", max_size=120)
 SEEN = st.builds(Observed, st.integers(0, 6), st.integers(0, 4), LETTERS, st.one_of(st.none(), st.floats(1, 1_000_000)))
@@ -52,6 +52,7 @@ def opened(reason=CONNECT, openings=1):
     (Health(sign_in_failures=2), Observed(sign_in_failures=1), SIGN_IN),
     (Health(sign_in_failures=2), Observed(answers="a"), None),
     (Health(connect_failures=4), Observed(connect_failures=1), CONNECT),
+    (Health(connect_failures=4), Observed(connect_failures=1, tls_failures=1), TLS),
     (Health(connect_failures=4), Observed(sign_in_failures=1), None),
     (Health(connect_failures=4), Observed(answers="d"), None),
     (Health(), Observed(connect_failures=9, answers="a" * 80), None),  # one connection was lost, others went on

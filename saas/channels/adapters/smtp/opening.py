@@ -68,7 +68,7 @@ def _protect(wire: Wire, peer: Peer, limit: Limit) -> Steps[None]:
     try:
         yield from wire.protect(server_name=peer.settings.host, trust=peer.trust, ticket=peer.ticket)
     except (egress.NotTrusted, egress.Unreachable) as error:
-        raise Lost(error.detail) from None
+        raise Lost(error.detail, Trouble.TLS) from None
 
 
 def _hello(wire: Wire, peer: Peer) -> Steps[Offers]:
@@ -83,7 +83,7 @@ def _hello(wire: Wire, peer: Peer) -> Steps[Offers]:
 def _starttls(wire: Wire, peer: Peer, limit: Limit, offers: Offers) -> Steps[None]:
     peer.stage = Stage.PROTECT
     if not offers.starttls:
-        raise Lost("The server does not offer STARTTLS.")
+        raise Lost("The server does not offer STARTTLS.", Trouble.TLS)
     answer = yield from wire.command("STARTTLS", limit_s=peer.timeouts.reply_s)
     # What came before the handshake is not protected and must not be taken for answers after it (RFC 3207).
     if answer.code != 220 or wire.is_talking:

@@ -1,0 +1,94 @@
+"""What a campaign's page says of its speed and its end: messages, not people, and no end while nothing leaves (S15)."""
+
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from saas.kernel.clock import SystemClock
+from saas.notices.service.alerts import raise_alert
+from saas.notices.types import AlertKind
+from saas.permissions.types import Role
+from saas.platform.agenda.types import Queue
+from saas.sending.models import ChannelHealth
+from tests import scenes
+from tests.engine_room import engine_room
+from tests.smtp_sink import SmtpSink
+from tests.worlds import bound
+
+pytestmark = pytest.mark.integration
+NO_END = "About 3 messages an hour so far."
+END = "About 3 messages an hour so far; done about"
+
+
+@pytest.fixture
+def sink():
+    with SmtpSink() as found:
+        yield found
+
+
+@pytest.fixture
+def room(app, app_settings, sink, empty_agenda):
+    with engine_room(app, app_settings, egress=(f"127.0.0.1:{sink.port}",)) as found:
+        yield found
+
+
+@pytest.fixture
+def campaign_id(world, room, sink):
+    """A campaign to 30 people of whom five are settled after an hour: three were sent to, two never agreed."""
+    at = scenes.soon()
+    list_id, _ = scenes.add_people(world, world.a, 30)
+    channel = scenes.add_channel(world, world.a, sink.port, rate_per_minute=60)
+    found = scenes.make_campaign(world, world.a)
+    scenes.save(world, world.a, found, scenes.dated_draft(list_id, channel, at))
+    scenes.approve(world, world.a, found, scenes.submit(world, world.a, found))
+    change(
+        world, "DELETE FROM consent WHERE contact_id IN (SELECT contact_id FROM contact ORDER BY contact_id LIMIT 2)"
+    )
+    room.at(at).run(Queue.MAINTENANCE)
+    room.run(Queue.BULK, pieces=1)
+    assert len(sink.messages) == 3
+    hour = SystemClock().now() - timedelta(hours=1)
+    change(world, "UPDATE run SET started_at = :hour", hour=hour)
+    return found
+
+
+def change(world, statement, **values):
+    with bound(world.engine, world.a) as session:
+        session.execute(sa.text(statement), values)
+        session.commit()
+
+
+def page(world, campaign_id):
+    client = world.client(world.a, Role.VIEWER)
+    return client.http.get(f"/w/{world.a.wsp}/campaigns/{campaign_id}").get_data(as_text=True)
+
+
+def test_s15_messages_are_counted_and_the_end_is_told(world, campaign_id):
+    assert END in page(world, campaign_id)
+
+
+@pytest.mark.parametrize("why", ["breaker", "seal", "no progress"])
+def test_s15_no_end_is_told_while_nothing_leaves(world, campaign_id, why, monkeypatch):
+    now = SystemClock().now()
+    if why == "seal":
+        monkeypatch.setattr("saas.web.campaigns.delivery.is_sealed", lambda _session: True)
+    else:
+        with bound(world.engine, world.a) as session:
+            if why == "breaker":
+                channel_id = session.scalar(sa.text("SELECT channel_id FROM run"))
+                values = {"breaker": "open", "reason": "connect", "opened_at": now, "openings": 1, "updated_at": now}
+                session.execute(sa.delete(ChannelHealth))
+                session.add(ChannelHealth(tenant_id=world.a.tenant_id, channel_id=channel_id, **values))
+            else:
+                raise_alert(session, kind=AlertKind.NO_PROGRESS, subject=campaign_id, text="It stands still.", now=now)
+            session.commit()
+    found = page(world, campaign_id)
+    assert NO_END in found
+    assert END not in found
+
+
+def test_s15_a_paused_campaign_tells_neither(world, campaign_id):
+    manager = world.client(world.a, Role.MANAGER)
+    manager.post(f"/campaigns/{campaign_id}/pause")
+    assert "messages an hour so far" not in page(world, campaign_id)
