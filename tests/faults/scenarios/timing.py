@@ -54,6 +54,9 @@ def wrong_clocks(rig):
             stage.expect(stage.sink.count() == 0, f"{stage.sink.count()} messages went out by a wrong clock")
             stage.bulk.end()
             stage.crew.senders(SKEW_S="0")  # the clock was set right: what differs from the database's claims nothing
+            # What was due by the wrong clock is due when the right one has come there; nobody waits for that here.
+            stage.books.run("UPDATE agenda SET due_at = least(due_at, now())")
+            stage.books.run("UPDATE chunk SET not_before = least(not_before, now()) WHERE state = 'pending'")
             stage.finish(60)
             stage.expect(
                 stage.books.counts(stage.a, stage.a.marketing)["accepted"] == rig.scene.count,
