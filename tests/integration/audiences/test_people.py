@@ -28,10 +28,10 @@ FROM_API = Source(API)
 
 
 def save(office, people, *, source=FROM_API, list_ids=()):
-    sheet = write_down(people, address_hash=VAULT.address_hash)
+    sheet, now = write_down(people, address_hash=VAULT.address_hash), SystemClock().now()
     with office.session() as session:
-        saved = save_people(session, sheet=sheet, source=source, list_ids=list_ids, now=SystemClock().now())
-        became = outcomes(session)
+        saved = save_people(session, sheet=sheet, source=source, list_ids=list_ids, now=now)
+        became = outcomes(session, now=now)
         session.commit()
     return saved, became
 

@@ -115,15 +115,15 @@ def test_r5_calls_go_on_by_a_new_revision_after_a_change_of_the_channel(world, r
     draft = scenes.api_draft(channel_id)
     scenes.save(world, world.a, campaign_id, draft)
     scenes.approve(world, world.a, campaign_id, scenes.submit(world, world.a, campaign_id))
-    room.run()
+    room.at(SystemClock().now() + timedelta(seconds=1)).run()
     change_channel(world, "from_name", "Somebody else")
     assert manager.post(f"/campaigns/{campaign_id}/revisions").status_code == 201
     scenes.approve(world, world.a, campaign_id, scenes.submit(world, world.a, campaign_id, no=2), no=2)
-    room.run()
+    room.at(SystemClock().now() + timedelta(seconds=1)).run()
     assert seen(manager, campaign_id)["state"] == "active"
     manager.post(f"/campaigns/{campaign_id}/pause")
     assert manager.post(f"/campaigns/{campaign_id}/resume").status_code == 200
-    room.run()
+    room.at(SystemClock().now() + timedelta(seconds=1)).run()
     assert seen(manager, campaign_id)["state"] == "active"
 
 

@@ -38,7 +38,7 @@ def campaign_id(world, room, sink):
     """A campaign to 30 people of whom five are settled after an hour: three were sent to, two never agreed."""
     at = scenes.soon()
     list_id, _ = scenes.add_people(world, world.a, 30)
-    channel = scenes.add_channel(world, world.a, sink.port, rate_per_minute=60)
+    channel = scenes.add_channel(world, world.a, sink.port, rate_per_minute=300)
     found = scenes.make_campaign(world, world.a)
     scenes.save(world, world.a, found, scenes.dated_draft(list_id, channel, at))
     scenes.approve(world, world.a, found, scenes.submit(world, world.a, found))
