@@ -31,7 +31,8 @@ def room(app, app_settings, sink, empty_agenda):
 @pytest.fixture
 def begun(world, room, sink):
     at = scenes.soon()
-    campaign_id, addresses = scenes.approved_campaign(world, world.a, people=12, port=sink.port, at=at)
+    # One connection, which waits for its answer while the test acts: others would go on meanwhile.
+    campaign_id, addresses = scenes.approved_campaign(world, world.a, people=12, port=sink.port, at=at, connections=1)
     room.at(at).run(Queue.MAINTENANCE)
     return campaign_id, addresses, at
 
