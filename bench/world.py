@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.orm import Session
 
 from bench.installation import Installation
-from saas.accounts import service as accounts
+from saas.accounts.service import keys, people
 from saas.campaigns.service import approval, draft, submission
 from saas.campaigns.types import START_CAMPAIGN, CampaignKind
 from saas.channels.models import ChannelConfiguration
@@ -117,7 +117,7 @@ class World:
         self.at = installation
         now = self.now()
         with Session(installation.engine, expire_on_commit=False) as session:
-            row = accounts.ensure_account(session, email="owner@lantern.example", name="Olive Owner", now=now)
+            row = people.ensure_account(session, email="owner@lantern.example", name="Olive Owner", now=now)
             agency = workspaces.create_agency(session, name="Lantern Agency", owner_id=row.account_id, now=now)
             session.commit()
         self._agency = agency.agency_id
@@ -156,12 +156,12 @@ class World:
             project = workspaces.create_project(session, actor=boss, name="Autumn", now=now)
             people: dict[Role, Actor] = {}
             for role in (Role.MANAGER, Role.APPROVER, Role.ADMIN):
-                account = accounts.ensure_account(
+                account = people.ensure_account(
                     session, email=f"{role.value}.{row.tenant_id}@northwind.example", name=role.value, now=now
                 )
                 members.grant(session, actor=boss, account_id=account.account_id, role=role, project_id=None, now=now)
                 people[role] = self._as(row.tenant_id, account.account_id, role)
-            _, text = accounts.make_key(
+            _, text = keys.make_key(
                 session,
                 actor=people[Role.ADMIN],
                 name="Shop",
@@ -285,7 +285,6 @@ class World:
                 description="",
                 kind=kind,
                 purpose=purpose,
-                time_zone=ZONE,
                 now=now,
             )
             found = row.campaign_id

@@ -4,6 +4,7 @@
 """
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,15 +15,19 @@ from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
-from saas.accounts import service as accounts
+from saas.accounts.models import Account
+from saas.accounts.service import keys
+from saas.accounts.service.people import hasher
 from saas.kernel.clock import SystemClock
-from saas.kernel.ids import show
+from saas.kernel.ids import show, uuid7
+from saas.permissions.models import RoleGrant, StaffReach
 from saas.permissions.rules import rights_of
-from saas.permissions.types import Action, Actor, ActorKind, Role
+from saas.permissions.types import CAMPAIGN_ROLES, Action, Actor, ActorKind, Role
 from saas.platform.db import bind
-from saas.tenants.service import members, workspaces
+from saas.tenants.service import workspaces
 
 PASSWORD = "correct-horse-7"
+_STAFF = (Role.AGENCY_ADMIN, Role.AGENCY_MEMBER)
 
 
 class Client:
@@ -107,10 +112,13 @@ class World:
     owner_email: str
     a: Place
     b: Place
+    staff: dict[Role, str] = field(default_factory=dict)
 
     def client(self, place: Place, role: Role) -> Client:
         """A signed-in person of a role in a workspace."""
-        email = self.owner_email if role is Role.AGENCY_OWNER else place.emails[role]
+        if role in _STAFF and not self.staff:
+            add_staff(self)
+        email = self.owner_email if role is Role.AGENCY_OWNER else (self.staff | place.emails)[role]
         return Client(self.app, workspace=place.wsp).sign_in(email)
 
     def key(self, place: Place) -> Client:
@@ -130,15 +138,40 @@ KEY_SCOPES = (
 
 
 def make_world(app: Flask, engine: sa.Engine) -> World:
-    tag = uuid4().hex[:12]
-    now = SystemClock().now()
+    """Make the world; what no test is about is written row by row, without the services that would do it."""
+    tag, now = uuid4().hex[:12], SystemClock().now()
+    owner = _Person(f"owner.{tag}@lantern.example", "Olive Owner")
+    names = ("north", "south")
+    people = {(name, role): _Person.of(role, name, tag) for name in names for role in CAMPAIGN_ROLES}
     with Session(engine, expire_on_commit=False) as session:
-        owner = _account(session, f"owner.{tag}@lantern.example", "Olive Owner")
-        agency = workspaces.create_agency(session, name="Lantern Agency", owner_id=owner, now=now)
+        _write_accounts(session, [owner, *people.values()], now)
+        agency = workspaces.create_agency(session, name="Lantern Agency", owner_id=owner.account_id, now=now)
         session.commit()
-    boss = Actor(ActorKind.PERSON, owner, "Olive Owner", agencies=frozenset({agency.agency_id}))
-    places = [_make_place(engine, boss, agency.agency_id, name, tag) for name in ("north", "south")]
-    return World(app, engine, agency.agency_id, f"owner.{tag}@lantern.example", places[0], places[1])
+    boss = Actor(ActorKind.PERSON, owner.account_id, owner.name, agencies=frozenset({agency.agency_id}))
+    places = []
+    for name in names:
+        with Session(engine, expire_on_commit=False) as session:
+            places.append(_make_place(session, boss, agency.agency_id, name, people, now))
+            session.commit()
+    return World(app, engine, agency.agency_id, owner.email, places[0], places[1])
+
+
+def add_staff(world: World) -> None:
+    """Give the agency an administrator and a member who look after both workspaces."""
+    now = SystemClock().now()
+    staff = {role: _Person.of(role, "staff", world.agency_id.hex[-12:]) for role in _STAFF}
+    with Session(world.engine) as session:
+        _write_accounts(session, list(staff.values()), now)
+        grants = [_grant(world.agency_id, person, role, now) for role, person in staff.items()]
+        session.execute(sa.insert(RoleGrant).values(grants))
+        reach = [
+            {"account_id": person.account_id, "tenant_id": place.tenant_id, "agency_id": world.agency_id,
+             "granted_at": now}
+            for person in staff.values() for place in (world.a, world.b)
+        ]  # fmt: skip
+        session.execute(sa.insert(StaffReach).values(reach))
+        session.commit()
+    world.staff = {role: person.email for role, person in staff.items()}
 
 
 def close_world(world: World) -> None:
@@ -151,43 +184,69 @@ def close_world(world: World) -> None:
             session.commit()
 
 
-def _make_place(engine: sa.Engine, boss: Actor, agency_id: UUID, name: str, tag: str) -> Place:
-    now = SystemClock().now()
-    with Session(engine, expire_on_commit=False) as session:
-        workspace = workspaces.create_workspace(
-            session, actor=boss, agency_id=agency_id, name=f"Northwind {name}", time_zone="Europe/Oslo", language="en",
-            now=now,
-        )  # fmt: skip
-        tenant = workspace.tenant_id
-        roles = ((Role.AGENCY_OWNER, None),)
-        here = Actor(
-            ActorKind.PERSON, boss.account_id, boss.name, tenant_id=tenant, roles=roles, rights=rights_of(tenant, roles)
-        )
-        project = workspaces.create_project(session, actor=here, name="Winter season", now=now)
-        place = Place(tenant, project.project_id)
-        for role in (Role.ADMIN, Role.APPROVER, Role.MANAGER, Role.VIEWER):
-            place.emails[role] = f"{role.value}.{name}.{tag}@northwind.example"
-            place.accounts[role] = _account(session, place.emails[role], f"{role.value.title()} {name.title()}")
-            members.grant(session, actor=here, account_id=place.accounts[role], role=role, project_id=None, now=now)
-        key, text = accounts.make_key(
-            session, actor=place.actor(Role.ADMIN), name="Shop", role=Role.MANAGER,
-            scopes=[s.value for s in KEY_SCOPES], project_id=None, expires_at=None, now=now,
-        )  # fmt: skip
-        place.key, place.key_id = text, key.key_id
-        session.commit()
+@dataclass(frozen=True)
+class _Person:
+    """Somebody of the world; the id is made here, so that everybody can be written at once."""
+
+    email: str
+    name: str
+    account_id: UUID = field(default_factory=uuid7)
+
+    @classmethod
+    def of(cls, role: Role, place: str, tag: str) -> "_Person":
+        return cls(f"{role.value}.{place}.{tag}@northwind.example", f"{role.value.title()} {place.title()}")
+
+
+def _write_accounts(session: Session, people: list[_Person], now: datetime) -> None:
+    rows = [
+        {"account_id": one.account_id, "email": one.email, "name": one.name, "created_at": now,
+         "password_hash": _password_hash()}
+        for one in people
+    ]  # fmt: skip
+    session.execute(sa.insert(Account).values(rows))
+
+
+def _grant(
+    agency_id: UUID, person: _Person, role: Role, now: datetime, *, tenant_id: UUID | None = None
+) -> dict[str, Any]:
+    return {
+        "grant_id": uuid7(), "account_id": person.account_id, "agency_id": agency_id, "tenant_id": tenant_id,
+        "role": role.value, "granted_at": now,
+    }  # fmt: skip
+
+
+def _make_place(
+    session: Session, boss: Actor, agency_id: UUID, name: str, people: dict[tuple[str, Role], _Person], now: datetime
+) -> Place:
+    workspace = workspaces.create_workspace(
+        session, actor=boss, agency_id=agency_id, name=f"Northwind {name}", time_zone="Europe/Oslo", language="en",
+        now=now,
+    )  # fmt: skip
+    tenant = workspace.tenant_id
+    own = {role: people[name, role] for role in CAMPAIGN_ROLES}
+    grants = [_grant(agency_id, one, role, now, tenant_id=tenant) for role, one in own.items()]
+    ids = sorted(grant["grant_id"] for grant in grants)  # members are listed in the order of their grants
+    session.execute(sa.insert(RoleGrant).values([g | {"grant_id": at} for g, at in zip(grants, ids, strict=True)]))
+    roles = ((Role.AGENCY_OWNER, None),)
+    here = Actor(
+        ActorKind.PERSON, boss.account_id, boss.name, tenant_id=tenant, roles=roles, rights=rights_of(tenant, roles)
+    )
+    project = workspaces.create_project(session, actor=here, name="Winter season", now=now)
+    place = Place(tenant, project.project_id)
+    place.emails = {role: one.email for role, one in own.items()}
+    place.accounts = {role: one.account_id for role, one in own.items()}
+    key, text = keys.make_key(
+        session, actor=place.actor(Role.ADMIN), name="Shop", role=Role.MANAGER,
+        scopes=[s.value for s in KEY_SCOPES], project_id=None, expires_at=None, now=now,
+    )  # fmt: skip
+    place.key, place.key_id = text, key.key_id
     return place
-
-
-def _account(session: Session, email: str, name: str) -> UUID:
-    row = accounts.ensure_account(session, email=email, name=name, now=SystemClock().now())
-    row.password_hash = _password_hash()
-    return row.account_id
 
 
 @cache
 def _password_hash() -> str:
     """Everybody's password is the same, and hashing it for each would take a third of the time of all tests."""
-    return accounts.hasher(1).hash(PASSWORD)
+    return hasher(1).hash(PASSWORD)
 
 
 def bound(engine: sa.Engine, place: Place) -> Session:

@@ -1,5 +1,6 @@
 // Every page works without this file; it makes some of them quicker to use.
 import "./menus";
+import "./own-time";
 import "./dialogs";
 import "./filter";
 import "./forms";

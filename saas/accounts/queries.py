@@ -9,24 +9,27 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from saas.accounts.models import Account, AccountSession, ApiKey
+from saas.accounts.models import Account, AccountSession, ApiKey, RecoveryCode, SecondStep
 from saas.accounts.rules import is_api_key, token_hash
+from saas.kernel.errors import NotFound
 from saas.kernel.paging import Page, PageRequest, cut
 from saas.platform import driver
 from saas.platform.db import bound_tenant
 
 _KEY: Final = driver.spelled(
     """
-    SELECT key_id, tenant_id, project_id, name, role, scopes, made_by, last_used_at FROM api_key
-    WHERE key_hash = :hash AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
+    SELECT k.key_id, k.tenant_id, k.project_id, k.name, k.role, k.scopes, k.made_by, k.last_used_at, k.allowed_ips,
+      t.state, t.api_calls_per_day, t.api_calls_per_month
+    FROM api_key k JOIN tenant t ON t.tenant_id = k.tenant_id
+    WHERE k.key_hash = :hash AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > :now)
     """
 )
 # Projects belong to a floor above; of a key's project only that it exists in this workspace is asked here.
 _PROJECT: Final = sa.table("project", sa.column("tenant_id", sa.Uuid()), sa.column("project_id", sa.Uuid()))
 
 
-def account_of_token(session: Session, token: str, now: datetime) -> Account | None:
-    """Return the account of a live session. A changed password (epoch) or a suspension ends it."""
+def session_of_token(session: Session, token: str, now: datetime) -> tuple[Account, AccountSession] | None:
+    """Return account and session of a live token. A changed password (epoch) or a suspension ends it."""
     row = session.execute(
         sa.select(Account, AccountSession)
         .join(AccountSession, AccountSession.account_id == Account.account_id)
@@ -37,12 +40,41 @@ def account_of_token(session: Session, token: str, now: datetime) -> Account | N
             Account.suspended_at.is_(None),
         )
     ).one_or_none()
-    return None if row is None else row[0]
+    return None if row is None else (row[0], row[1])
+
+
+def sessions(session: Session, account: Account, now: datetime) -> Sequence[AccountSession]:
+    """Return an account's live sessions, the one that was used last first."""
+    return session.scalars(
+        sa.select(AccountSession)
+        .where(
+            AccountSession.account_id == account.account_id,
+            AccountSession.expires_at > now,
+            AccountSession.epoch == account.epoch,
+        )
+        .order_by(AccountSession.seen_at.desc(), AccountSession.session_id.desc())
+    ).all()
+
+
+def recovery_codes_left(session: Session, account_id: UUID) -> int:
+    """Count the recovery codes that were not used yet."""
+    found = sa.select(sa.func.count()).select_from(RecoveryCode)
+    return session.scalar(found.where(RecoveryCode.account_id == account_id, RecoveryCode.used_at.is_(None))) or 0
+
+
+def second_step(session: Session, account_id: UUID) -> SecondStep | None:
+    """Return an account's second step, on or waiting for its first code."""
+    return session.get(SecondStep, account_id)
+
+
+def account(session: Session, account_id: UUID) -> Account:
+    """Return an account that is known to exist."""
+    return session.get_one(Account, account_id)
 
 
 @dataclass(frozen=True, slots=True)
 class LiveKey:
-    """What a live API key says of who calls."""
+    """What a live API key says of who calls, and what its workspace allows its keys together (null is no quota)."""
 
     key_id: UUID
     tenant_id: UUID
@@ -52,6 +84,10 @@ class LiveKey:
     scopes: Sequence[str]
     made_by: UUID
     last_used_at: datetime | None
+    allowed_ips: Sequence[str] | None
+    standing: str
+    calls_per_day: int | None
+    calls_per_month: int | None
 
 
 def key_of(session: Session, text: str, now: datetime) -> LiveKey | None:
@@ -73,18 +109,38 @@ def keys(session: Session, *, projects: frozenset[UUID] | None, page: PageReques
     return cut(rows, limit=page.limit, key=lambda row: (str(row.key_id),))
 
 
-def live_keys_of(session: Session, account_id: UUID, now: datetime) -> Sequence[ApiKey]:
-    """Return the keys that a person made in the bound workspace and that still work, oldest first."""
-    return session.scalars(
-        sa.select(ApiKey)
-        .where(
-            ApiKey.tenant_id == bound_tenant(session),
-            ApiKey.made_by == account_id,
-            ApiKey.revoked_at.is_(None),
-            sa.or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now),
-        )
-        .order_by(ApiKey.key_id)
-    ).all()
+def live_keys_of(
+    session: Session, account_id: UUID, now: datetime, *, project_id: UUID | None = None
+) -> Sequence[ApiKey]:
+    """Return the keys that a person made in the bound workspace, or for a project of it, and that still work."""
+    wanted = sa.select(ApiKey).where(
+        ApiKey.tenant_id == bound_tenant(session), ApiKey.made_by == account_id, _live(now)
+    )
+    if project_id is not None:
+        wanted = wanted.where(ApiKey.project_id == project_id)
+    return session.scalars(wanted.order_by(ApiKey.key_id)).all()
+
+
+def key_in(session: Session, key_id: UUID) -> ApiKey:
+    """Return a key of the bound workspace. Raises NotFound."""
+    row = session.scalars(
+        sa.select(ApiKey).where(ApiKey.tenant_id == bound_tenant(session), ApiKey.key_id == key_id)
+    ).one_or_none()
+    if row is None:
+        raise NotFound.of("API key")
+    return row
+
+
+def is_live_key(session: Session, key_id: UUID, now: datetime) -> bool:
+    """Say whether a key of the bound workspace still works."""
+    wanted = sa.select(ApiKey.key_id).where(
+        ApiKey.tenant_id == bound_tenant(session), ApiKey.key_id == key_id, _live(now)
+    )
+    return session.scalar(wanted) is not None
+
+
+def _live(now: datetime) -> sa.ColumnElement[bool]:
+    return sa.and_(ApiKey.revoked_at.is_(None), sa.or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now))
 
 
 def has_project(session: Session, project_id: UUID) -> bool:

@@ -4,13 +4,17 @@ from collections.abc import Mapping
 
 import sqlalchemy as sa
 
+from saas.accounts.jobs import handlers as account_handlers
 from saas.app.sweep import sweep
 from saas.audiences.jobs import import_handler
 from saas.audiences.types import IMPORT_FILE
+from saas.campaigns.jobs import handlers as campaign_handlers
 from saas.campaigns.types import SETTLE_STOP, START_CAMPAIGN
 from saas.http.shell import Shell
 from saas.journeys.jobs import start_campaign
+from saas.notices.jobs import handlers as notice_handlers
 from saas.platform.agenda.types import Handler, Kinds, Queue, Work
+from saas.reports.jobs import handlers as report_handlers
 from saas.sending.jobs import stop
 from saas.sending.service.deliver import SenderProcess
 from saas.sending.service.upkeep import SWEEP
@@ -25,7 +29,11 @@ def kinds_for(queue: Queue, *, shell: Shell, engine: sa.Engine, sender: SenderPr
         START_CAMPAIGN: start_campaign,
         SETTLE_STOP: stop,
         SWEEP: sweep,
+        **account_handlers(shell.settings),
+        **campaign_handlers(shell.settings),
+        **notice_handlers(shell.settings),
         **tenant_handlers(shell.settings),
+        **report_handlers(shell.settings, shell.vault),
     }
     if sender is not None:
         handlers |= {SEND_BULK: sender.visit, SEND_TRANSACTIONAL: sender.visit}

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Final
 
+import sqlalchemy as sa
 import structlog
 
 from saas.http.idempotency import forget_answers
@@ -10,6 +11,8 @@ from saas.journeys.service.retention import forget_context
 from saas.platform.agenda.types import Picked, Piece
 from saas.platform.files.service import remove_expired
 from saas.sending.service.retention import forget_merge
+from saas.tenants.models import Workspace
+from saas.tenants.service.quotas import forget_calls
 
 EVERY: Final = timedelta(hours=1)
 BATCH: Final = 10_000
@@ -19,13 +22,19 @@ log = structlog.get_logger()
 
 
 def sweep(picked: Picked) -> Piece:
-    """Remove one batch of each; come again at once while there is more, else in an hour."""
+    """Remove one batch of each, after the workspace's own retention where it has one.
+
+    Come again at once while there is more, else in an hour.
+    """
     session, now = picked.session, picked.now
+    days = session.scalar(sa.select(Workspace.retention_days).where(Workspace.tenant_id == picked.tenant_id))
+    kept = {} if days is None else {"kept": timedelta(days=days)}
     done = {
         "files": remove_expired(session, now=now, limit=_FILES),
         "answers": forget_answers(session, now=now, limit=BATCH),
-        "contexts": forget_context(session, now=now, limit=BATCH),
-        "merges": forget_merge(session, now=now, limit=BATCH),
+        "contexts": forget_context(session, now=now, limit=BATCH, **kept),
+        "merges": forget_merge(session, now=now, limit=BATCH, **kept),
+        "calls": forget_calls(session, now=now),
     }
     if any(done.values()):
         log.info("retention.swept", tenant=str(picked.tenant_id), **done)

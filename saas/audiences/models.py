@@ -119,6 +119,7 @@ class Import(TenantScoped, Model):
     counts: Mapped[dict[str, Any]]
     error_file_id: Mapped[UUID | None]
     created_by: Mapped[UUID | None]
+    created_key: Mapped[UUID | None]
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]

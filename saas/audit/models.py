@@ -1,6 +1,9 @@
-"""Audit entries, and the head of each tenant's chain. Entries hold ids and words, no names or addresses."""
+"""Audit entries, the head of each tenant's chain, and who is mailed it.
 
-from datetime import datetime
+Entries hold ids and words, no names or addresses.
+"""
+
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -35,3 +38,36 @@ class AuditHead(TenantScoped, Model):
 
     no: Mapped[int] = mapped_column(sa.BigInteger)
     hash: Mapped[bytes]
+
+
+class AuditSubscriber(TenantScoped, Model):
+    """Somebody who is mailed the head once a day: a member, or an address outside that an administrator listed.
+
+    sent_on: the workspace's day of the last mail.
+    """
+
+    __tablename__ = "audit_subscriber"
+
+    subscriber_id: Mapped[UUID] = mapped_column(primary_key=True)
+    account_id: Mapped[UUID | None]
+    email: Mapped[str | None]
+    added_by: Mapped[UUID | None]
+    added_at: Mapped[datetime]
+    sent_on: Mapped[date | None]
+
+    __table_args__ = (
+        sa.UniqueConstraint("tenant_id", "account_id"),
+        sa.UniqueConstraint("tenant_id", "email"),
+        sa.CheckConstraint("(account_id IS NULL) <> (email IS NULL)", name="one_address"),
+    )
+
+
+class AuditDay(TenantScoped, Model):
+    """The head as it was published on a day of the workspace: the same for everybody, also for who is mailed later."""
+
+    __tablename__ = "audit_day"
+
+    day: Mapped[date] = mapped_column(primary_key=True)
+    no: Mapped[int] = mapped_column(sa.BigInteger)
+    hash: Mapped[bytes]
+    published_at: Mapped[datetime]

@@ -5,16 +5,21 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from saas.campaigns.types import CampaignKind, CampaignState, Decision, RevisionState
+from saas.campaigns.types import CampaignKind, CampaignState, Decision, RequestState, RevisionState
 from saas.channels.types import Purpose
 from saas.ledger.models import one_of
 from saas.platform.db import Model, TenantScoped
 
 
 class Campaign(TenantScoped, Model):
-    """A campaign. No counter lives in this row: claims read it FOR SHARE (ledger.md, stop)."""
+    """A campaign. No counter lives in this row: claims read it FOR SHARE (ledger.md, stop).
+
+    held_part: which part is not what was signed, a word of `Part`; held_facts: what was found of it.
+    tags: what policies ask for; no part of the hash.
+    """
 
     __tablename__ = "campaign"
 
@@ -27,6 +32,9 @@ class Campaign(TenantScoped, Model):
     state: Mapped[str]
     stop_epoch: Mapped[int] = mapped_column(server_default=sa.text("0"))
     held_reason: Mapped[str | None]
+    held_part: Mapped[str | None]
+    held_facts: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    tags: Mapped[list[str]] = mapped_column(ARRAY(sa.Text()), server_default=sa.text("'{}'"))
     created_by: Mapped[UUID | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
@@ -112,15 +120,142 @@ class RevisionEditor(TenantScoped, Model):
     )
 
 
+class ApprovalPolicy(TenantScoped, Model):
+    """A version of the approval rules of a workspace (project_id null) or a project; the highest one holds (U3).
+
+    rules: as `rules.policy.rule_as_json` writes them. The application may insert and read versions, nothing else.
+    """
+
+    __tablename__ = "approval_policy"
+
+    policy_id: Mapped[UUID] = mapped_column(primary_key=True)
+    project_id: Mapped[UUID | None]
+    version: Mapped[int]
+    rules: Mapped[list[dict[str, Any]]] = mapped_column(JSONB())
+    made_by: Mapped[UUID | None]
+    made_at: Mapped[datetime]
+
+    __table_args__ = (
+        sa.UniqueConstraint("tenant_id", "project_id", "version", postgresql_nulls_not_distinct=True),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "project_id"], ["project.tenant_id", "project.project_id"], ondelete="RESTRICT"
+        ),
+    )
+
+
+class OutsideApprover(TenantScoped, Model):
+    """Somebody without an account whom administrators allow to sign by mail (U8).
+
+    The address counts once it is confirmed, and no longer once it is revoked.
+    """
+
+    __tablename__ = "outside_approver"
+
+    outside_id: Mapped[UUID] = mapped_column(primary_key=True)
+    email: Mapped[str]
+    name: Mapped[str]
+    listed_by: Mapped[UUID | None]
+    listed_at: Mapped[datetime]
+    confirmed_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        sa.Index(
+            "uq_outside_approver_email",
+            "tenant_id",
+            "email",
+            unique=True,
+            postgresql_where=sa.text("revoked_at IS NULL"),
+        ),
+    )
+
+
+class ApprovalRequest(TenantScoped, Model):
+    """A request for approval: what was asked of whom for one exact hash, and what became of it.
+
+    requirement, facts: as they were resolved at the submission, in the form of `rules.policy`. counted: the approvals
+    that met the requirement; every claim looks whether each of them still stands. deadline: when signatures are due.
+    document: what was signed, kept when an edit made it void.
+    """
+
+    __tablename__ = "approval_request"
+
+    request_id: Mapped[UUID] = mapped_column(primary_key=True)
+    campaign_id: Mapped[UUID]
+    revision_no: Mapped[int]
+    project_id: Mapped[UUID]
+    content_hash: Mapped[str]
+    requirement: Mapped[dict[str, Any]]
+    facts: Mapped[dict[str, Any]]
+    policy_id: Mapped[UUID | None]
+    asked_by: Mapped[UUID | None]
+    asked_at: Mapped[datetime]
+    note: Mapped[str]
+    deadline: Mapped[datetime | None]
+    state: Mapped[str]
+    counted: Mapped[list[UUID]] = mapped_column(ARRAY(sa.Uuid()), server_default=sa.text("'{}'"))
+    reminded_at: Mapped[datetime | None]
+    settled_at: Mapped[datetime | None]
+    document: Mapped[bytes | None]
+
+    __table_args__ = (
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "campaign_id", "revision_no"],
+            ["revision.tenant_id", "revision.campaign_id", "revision.no"],
+            ondelete="RESTRICT",
+        ),
+        one_of("state", RequestState),
+        sa.Index(
+            "uq_approval_request_live",
+            "tenant_id",
+            "campaign_id",
+            "revision_no",
+            unique=True,
+            postgresql_where=sa.text("state IN ('open', 'approved')"),
+        ),
+        sa.Index("ix_approval_request_asked", "tenant_id", "asked_at"),
+    )
+
+
+class Comment(TenantScoped, Model):
+    """What somebody said about a campaign, pinned to a step or not. Written once, part of the record."""
+
+    __tablename__ = "comment"
+
+    comment_id: Mapped[UUID] = mapped_column(primary_key=True)
+    campaign_id: Mapped[UUID]
+    revision_no: Mapped[int]
+    step_no: Mapped[int | None]
+    account_id: Mapped[UUID]
+    text: Mapped[str]
+    mentions: Mapped[list[UUID]] = mapped_column(ARRAY(sa.Uuid()), server_default=sa.text("'{}'"))
+    at: Mapped[datetime]
+
+    __table_args__ = (
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "campaign_id", "revision_no"],
+            ["revision.tenant_id", "revision.campaign_id", "revision.no"],
+            ondelete="CASCADE",
+        ),
+        sa.Index("ix_comment_campaign", "tenant_id", "campaign_id", "at"),
+    )
+
+
 class Approval(TenantScoped, Model):
-    """A decision over one exact hash. The application may insert and read decisions, nothing else."""
+    """A decision over one exact hash, by an account or by an outside approver.
+
+    request_id: the request that it answers; null in decisions from before there were requests. The application may
+    insert and read decisions, nothing else.
+    """
 
     __tablename__ = "approval"
 
     approval_id: Mapped[UUID] = mapped_column(primary_key=True)
     campaign_id: Mapped[UUID]
     revision_no: Mapped[int]
-    account_id: Mapped[UUID]
+    account_id: Mapped[UUID | None]
+    outside_id: Mapped[UUID | None]
+    request_id: Mapped[UUID | None]
     decision: Mapped[str]
     content_hash: Mapped[str]
     comment: Mapped[str]
@@ -134,5 +269,52 @@ class Approval(TenantScoped, Model):
             ondelete="RESTRICT",
         ),
         one_of("decision", Decision),
+        sa.CheckConstraint("num_nonnulls(account_id, outside_id) = 1", name="one_signer"),
         sa.Index("ix_approval_revision", "tenant_id", "campaign_id", "revision_no", "at"),
+    )
+
+
+class ApprovalLink(TenantScoped, Model):
+    """A mailed link of an outside approver (U8): to decide once about one exact hash, or to confirm their address.
+
+    request_id, campaign_id, revision_no, content_hash: what it is about, all null for a confirmation. token_hash: of
+    the newest mail's token, the only one that works. used_for: the decision; signed_as: the name that they typed.
+    """
+
+    __tablename__ = "approval_link"
+
+    link_id: Mapped[UUID] = mapped_column(primary_key=True)
+    outside_id: Mapped[UUID]
+    request_id: Mapped[UUID | None]
+    campaign_id: Mapped[UUID | None]
+    revision_no: Mapped[int | None]
+    content_hash: Mapped[str | None]
+    token_hash: Mapped[bytes | None]
+    made_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+    used_for: Mapped[str | None]
+    signed_as: Mapped[str | None]
+
+    __table_args__ = (
+        sa.CheckConstraint("num_nonnulls(request_id, campaign_id, revision_no, content_hash) IN (0, 4)", name="whole"),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "outside_id"],
+            ["outside_approver.tenant_id", "outside_approver.outside_id"],
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "request_id"],
+            ["approval_request.tenant_id", "approval_request.request_id"],
+            ondelete="RESTRICT",
+        ),
+        sa.Index(
+            "uq_approval_link_request",
+            "tenant_id",
+            "request_id",
+            "outside_id",
+            unique=True,
+            postgresql_where=sa.text("request_id IS NOT NULL"),
+        ),
     )

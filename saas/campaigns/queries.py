@@ -9,14 +9,49 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
-from saas.campaigns.models import Approval, Campaign, Revision, RevisionEditor
-from saas.campaigns.types import CampaignState, Decision, RevisionState
+from saas.accounts.models import Account
+from saas.campaigns.models import (
+    Approval,
+    ApprovalPolicy,
+    ApprovalRequest,
+    Campaign,
+    OutsideApprover,
+    Revision,
+    RevisionEditor,
+)
+from saas.campaigns.rules.standing import People
+from saas.campaigns.types import CampaignState, Part, RevisionState
 from saas.kernel.errors import NotFound
 from saas.kernel.ids import show
 from saas.kernel.paging import Page, PageRequest, cut
-from saas.permissions.types import Action, Actor
+from saas.permissions.models import RoleGrant
+from saas.permissions.rules import roles_with
+from saas.permissions.types import Action, Actor, Role
 from saas.platform.db import bound_tenant
 
+_APPROVERS: Final = ", ".join(f"'{role.value}'" for role in roles_with(Action.CAMPAIGN_APPROVE))
+_REQUEST: Final = (
+    "approval_request q WHERE q.tenant_id = {of}.tenant_id AND q.campaign_id = {of}.campaign_id"
+    " AND q.revision_no = {no} AND q.state = 'approved'"
+)
+_COUNTED: Final = (
+    "approval a WHERE a.tenant_id = q.tenant_id AND a.approval_id = k.approval_id AND a.campaign_id = q.campaign_id"
+    " AND a.revision_no = q.revision_no AND a.decision = 'approve' AND a.content_hash = q.content_hash"
+)
+# Every approval that met the requirement is there, of exactly this hash. `of` is the alias of what has the hash.
+APPROVED_SQL: Final = (
+    f"EXISTS (SELECT FROM {_REQUEST} AND q.content_hash = {{of}}.content_hash AND cardinality(q.counted) > 0"
+    f" AND NOT EXISTS (SELECT FROM unnest(q.counted) AS k(approval_id) WHERE NOT EXISTS (SELECT FROM {_COUNTED})))"
+)
+# Nobody of those whose approval counted has lost the right to approve there since (R13, docs/adr/0016).
+SIGNERS_SQL: Final = (
+    f"NOT EXISTS (SELECT FROM {_REQUEST} AND EXISTS (SELECT FROM unnest(q.counted) AS k(approval_id)"
+    f" WHERE EXISTS (SELECT FROM {_COUNTED} AND NOT EXISTS (SELECT FROM role_grant g JOIN account ac"
+    " ON ac.account_id = g.account_id AND ac.suspended_at IS NULL WHERE g.account_id = a.account_id"
+    " AND g.tenant_id = q.tenant_id AND (g.project_id IS NULL OR g.project_id = q.project_id)"
+    f" AND g.role IN ({_APPROVERS})) AND NOT EXISTS (SELECT FROM outside_approver o WHERE o.tenant_id = q.tenant_id"
+    " AND o.outside_id = a.outside_id AND o.revoked_at IS NULL))))"
+)
 _MOST: Final = 2**31 - 1  # a number that the column cannot hold names no revision
 
 
@@ -122,6 +157,21 @@ def published(session: Session, campaign_id: UUID) -> Revision | None:
     ).first()
 
 
+def last_approved(session: Session, *, campaign_id: UUID, no: int) -> Revision | None:
+    """Return the newest revision before this one that somebody's approval still stands for."""
+    return session.scalars(
+        sa.select(Revision)
+        .where(
+            Revision.tenant_id == bound_tenant(session),
+            Revision.campaign_id == campaign_id,
+            Revision.no < no,
+            Revision.state.in_((RevisionState.PUBLISHED, RevisionState.SUPERSEDED)),
+        )
+        .order_by(Revision.no.desc())
+        .limit(1)
+    ).first()
+
+
 def editors_since_approval(session: Session, *, campaign_id: UUID, no: int) -> frozenset[UUID]:
     """Return who edited since the last approved revision, this one included (R13, four eyes).
 
@@ -162,20 +212,79 @@ def decisions(session: Session, *, campaign_id: UUID, no: int) -> Sequence[Appro
     ).all()
 
 
-def is_approved(session: Session, *, campaign_id: UUID, no: int, content_hash: str) -> bool:
-    """Say whether somebody approved exactly this hash of this revision."""
-    found = session.scalar(
-        sa.select(Approval.approval_id)
-        .where(
-            Approval.tenant_id == bound_tenant(session),
-            Approval.campaign_id == campaign_id,
-            Approval.revision_no == no,
-            Approval.content_hash == content_hash,
-            Approval.decision == Decision.APPROVE,
-        )
-        .limit(1)
+def approval_at(session: Session, row: Revision) -> Part | None:
+    """Return why a revision may not be carried out: an approval of this hash is missing, or its signer's right.
+
+    None while every approval that met its requirement is there and stands.
+    """
+    approved, signers = APPROVED_SQL.format(of="v", no="v.no"), SIGNERS_SQL.format(of="v", no="v.no")
+    looked = sa.text(
+        f"SELECT {approved} AS approved, {signers} AS signers FROM revision v"
+        " WHERE v.tenant_id = :tenant AND v.campaign_id = :campaign AND v.no = :no"
     )
-    return found is not None
+    found = session.execute(looked, {"tenant": row.tenant_id, "campaign": row.campaign_id, "no": row.no}).one()
+    if not found.approved:
+        return Part.APPROVAL
+    return None if found.signers else Part.SIGNER
+
+
+def request_of(session: Session, *, campaign_id: UUID, no: int) -> ApprovalRequest | None:
+    """Return the newest request for approval of a revision."""
+    return session.scalars(
+        sa.select(ApprovalRequest)
+        .where(
+            ApprovalRequest.tenant_id == bound_tenant(session),
+            ApprovalRequest.campaign_id == campaign_id,
+            ApprovalRequest.revision_no == no,
+        )
+        .order_by(ApprovalRequest.asked_at.desc(), ApprovalRequest.request_id.desc())
+        .limit(1),
+        execution_options={"populate_existing": True},
+    ).first()
+
+
+def approvers(session: Session, project_id: UUID) -> People:
+    """Return who may approve in a project now: accounts that hold the right, outside approvers that are confirmed."""
+    outside = session.scalars(
+        sa.select(OutsideApprover.outside_id).where(
+            OutsideApprover.tenant_id == bound_tenant(session),
+            OutsideApprover.confirmed_at.is_not(None),
+            OutsideApprover.revoked_at.is_(None),
+        )
+    )
+    return People(people_with(session, Action.CAMPAIGN_APPROVE, project_id), frozenset(outside))
+
+
+def people_with(session: Session, action: Action, project_id: UUID | None) -> dict[UUID, frozenset[Role]]:
+    """Return who has a right in a project, or (None) in the whole workspace, with the roles that give it."""
+    rows = session.execute(
+        sa.select(RoleGrant.account_id, RoleGrant.role)
+        .join(Account, Account.account_id == RoleGrant.account_id)
+        .where(
+            RoleGrant.tenant_id == bound_tenant(session),
+            sa.or_(RoleGrant.project_id.is_(None), RoleGrant.project_id == project_id),
+            RoleGrant.role.in_([role.value for role in roles_with(action)]),
+            Account.suspended_at.is_(None),
+        )
+    )
+    found: dict[UUID, frozenset[Role]] = {}
+    for account_id, role in rows:
+        found[account_id] = found.get(account_id, frozenset()) | {Role(role)}
+    return found
+
+
+def policies(session: Session, project_id: UUID | None = None) -> Sequence[ApprovalPolicy]:
+    """Return the versions that hold: the workspace's, and that of a project or (None) of every project."""
+    table = ApprovalPolicy
+    wanted = (
+        sa.select(table)
+        .ext(distinct_on(table.project_id))
+        .where(table.tenant_id == bound_tenant(session))
+        .order_by(table.project_id.asc().nulls_first(), table.version.desc())
+    )
+    if project_id is not None:
+        wanted = wanted.where(sa.or_(table.project_id.is_(None), table.project_id == project_id))
+    return session.scalars(wanted).all()
 
 
 def waiting_for_decision(session: Session, *, actor: Actor) -> int:

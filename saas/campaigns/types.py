@@ -71,13 +71,70 @@ class RevisionMove(StrEnum):
 
 
 class Decision(StrEnum):
-    """What an approver decides."""
+    """What an approver decides. confirm: a held campaign goes on although more or fewer people get it (R13)."""
 
     APPROVE = "approve"
     REQUEST_CHANGES = "request_changes"
     REJECT = "reject"
     REVOKE = "revoke"
+    CONFIRM = "confirm"
+
+
+class RequestState(StrEnum):
+    """What became of a request for approval. void: what was approved has been edited since."""
+
+    OPEN = "open"
+    APPROVED = "approved"
+    CHANGES_REQUESTED = "changes_requested"
+    REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"
+    VOID = "void"
+    REVOKED = "revoked"
+
+
+class PolicyKind(StrEnum):
+    """What policies tell apart: how a campaign starts, and what a call's message is for (A3, A5)."""
+
+    DATED = "dated"
+    API_MARKETING = "api_marketing"
+    API_TRANSACTIONAL = "api_transactional"
+
+
+class Order(StrEnum):
+    """Whether the stages of an approval wait for each other."""
+
+    AT_ONCE = "at_once"
+    SEQUENCE = "sequence"
+
+
+class Publisher(StrEnum):
+    """Who publishes what is approved: the last approval itself, or somebody who may ask for approvals (R13)."""
+
+    APPROVAL = "approval"
+    MANAGER = "manager"
+
+
+class DeadlineOf(StrEnum):
+    """What a deadline's hours are counted from."""
+
+    BEFORE_START = "before_start"
+    AFTER_REQUEST = "after_request"
+
+
+class Part(StrEnum):
+    """Which part of a held campaign is not what was signed, or who has to decide about it (U1, U16)."""
+
+    PUBLISHED = "published"
+    DOCUMENT = "document"
+    CHANNEL = "channel"
+    APPROVAL = "approval"
+    SIGNER = "signer"
+    AUDIENCE = "audience"
+    START = "start"
+    SEAL = "seal"
 
 
 START_CAMPAIGN: Final = Work("campaign.start", Queue.MAINTENANCE)
 SETTLE_STOP: Final = Work("campaign.stop", Queue.MAINTENANCE)
+REMIND_APPROVERS: Final = Work("approval.remind", Queue.MAINTENANCE)  # its subject is a request's id
+APPROVAL_LINK: Final = Work("approval.link", Queue.MAINTENANCE)  # its subject is a link's id

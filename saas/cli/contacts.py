@@ -76,12 +76,19 @@ def import_file(
     with application(settings()):
         row = _watch(running)
         _tell(row)
-        if row.error_file_id is not None and errors is not None:
-            with tenant_session(db.engine, running.tenant_id) as session:
-                errors.write_bytes(imports.error_file(session, actor=running.actor, import_id=running.import_id))
-            console.print(f"What went wrong stands in {errors}.")
+    if row.error_file_id is not None and errors is not None:
+        _save_errors(running, errors)
+        console.print(f"What went wrong stands in {errors}.")
     if row.state == ImportState.FAILED:
         raise BadFile(row.failure or "The import failed.")
+
+
+def _save_errors(running: _Running, file: Path) -> None:
+    with transaction() as work:
+        bind(work.session, running.tenant_id)
+        file.write_bytes(
+            imports.error_file(work.session, actor=running.actor, import_id=running.import_id, now=work.now)
+        )
 
 
 def _start(work: Work, workspace: str, list_name: str, upload: imports.Upload) -> _Running:

@@ -5,6 +5,7 @@ from typing import Final
 
 import click
 
+from saas.cli.audit import audit
 from saas.cli.campaigns import campaigns
 from saas.cli.contacts import contacts
 from saas.cli.db import db
@@ -16,7 +17,7 @@ from saas.cli.shell import run
 from saas.cli.up import up
 from saas.cli.users import users
 
-COMMANDS: Final[tuple[click.Command, ...]] = (demo, up, services, db, users, contacts, campaigns, seal, doctor)
+COMMANDS: Final[tuple[click.Command, ...]] = (demo, up, services, db, users, contacts, campaigns, audit, seal, doctor)
 
 
 @click.group(

@@ -10,8 +10,8 @@ from rich.table import Table
 from sqlalchemy.orm import Session
 
 from saas.accounts import queries as accounts
-from saas.accounts import service as identity
 from saas.accounts.models import Account
+from saas.accounts.service import people as identity
 from saas.cli.shell import Work, console, transaction
 from saas.kernel.errors import Conflict, Invalid
 from saas.permissions.models import RoleGrant

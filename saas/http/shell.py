@@ -24,7 +24,7 @@ from saas.kernel.errors import DomainError, Kind, NotFound, Unauthenticated
 from saas.kernel.ids import BadId, parse
 from saas.permissions.principal import identity_of, permission
 from saas.permissions.rules import roles_with
-from saas.permissions.types import Action, Actor, ActorKind, LacksRight
+from saas.permissions.types import Action, Actor, ActorKind, LacksRight, WorkspaceAtRest, WorkspaceState
 from saas.platform.agenda.service import queues_to_ring
 from saas.platform.db import bind, db
 from saas.platform.queue import Bell
@@ -34,6 +34,7 @@ from saas.platform.settings import Settings
 View = TypeVar("View", bound=Callable[..., Any])
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _TRIES: Final = 3
+_ALWAYS: Final = Action.WORKSPACE_STATE
 _TAKEN_BACK: Final = frozenset({"40001", "40P01"})  # serialization failure, deadlock
 _REPEATABLE: Final = frozenset({"application/json", "application/x-www-form-urlencoded"})
 
@@ -115,6 +116,8 @@ def _carry_out(
         context = _context(session, scope, action, kwargs)
         response = answer_once(context, scope, lambda: make_response(view(context, *args, **kwargs)))
         if response.status_code < 400:
+            if scope is Scope.TENANT and context.actor.kind is ActorKind.KEY:
+                shell().gate.spend(session, context.actor, context.now)
             session.commit()
         else:
             session.rollback()
@@ -162,8 +165,9 @@ def _context(session: Session, scope: Scope, action: Action | None, kwargs: dict
     if scope is Scope.TENANT:
         actor = _enter(session, actor, kwargs)
         _require(actor, action)
-    elif scope is Scope.AGENCY and action is not None and not actor.agencies:
-        raise LacksRight(action, roles_with(action))
+        _refuse_changes(actor, action)
+    elif scope is Scope.AGENCY and action not in {held for _, held in actor.agency_rights}:
+        raise LacksRight(action or Action.AGENCY_READ, roles_with(action or Action.AGENCY_READ))
     structlog.contextvars.bind_contextvars(actor=str(actor.key_id or actor.account_id), tenant=str(actor.tenant_id))
     return Context(session, actor, shell().clock.now(), shell().settings, shell().vault)
 
@@ -203,6 +207,14 @@ def _enter(session: Session, actor: Actor, kwargs: dict[str, Any]) -> Actor:
     bind(session, tenant_id)
     principal.set_identity(identity_of(entered))
     return entered
+
+
+def _refuse_changes(actor: Actor, action: Action | None) -> None:
+    """Let a workspace that is not active be read and nothing else, until its agency decides otherwise."""
+    if actor.standing is not WorkspaceState.ACTIVE and request.method not in SAFE and action is not _ALWAYS:
+        raise WorkspaceAtRest(
+            f"This workspace is {actor.standing.value}: everything can be read, nothing is sent or changed."
+        )
 
 
 def _asked_tenant(actor: Actor, kwargs: dict[str, Any]) -> UUID:

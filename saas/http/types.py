@@ -53,6 +53,10 @@ class Gate(Protocol):
         """Return the actor of an API key."""
         ...
 
+    def spend(self, session: Session, actor: Actor, now: datetime) -> None:
+        """Count a call of a key, where its workspace has a quota; at the very end of the call's transaction."""
+        ...
+
     def enter(self, session: Session, actor: Actor, tenant_id: UUID) -> Actor | None:
         """Return the actor with their rights in a workspace; None when they have no business there."""
         ...

@@ -25,7 +25,7 @@ from saas.ledger.models import Event
 from saas.ledger.types import ConsentStatus, EventKind
 from saas.permissions.types import SYSTEM
 from saas.platform.db import bind, bound_tenant
-from saas.tenants.models import Workspace
+from saas.tenants.service.brand import brand
 
 SOURCE: Final = "unsubscribe"
 
@@ -195,6 +195,6 @@ def _audit(session: Session, contact_id: UUID, message: Sent, topic: str, now: d
 
 
 def _told(session: Session, message: Sent, standing: Standing, topic: str) -> Subscription:
-    workspace = session.get_one(Workspace, bound_tenant(session)).name
+    looks = brand(session)
     email = None if message.erased else message.email
-    return Subscription(standing, workspace, masked(email) if email else "", in_words(topic))
+    return Subscription(standing, looks.name, masked(email) if email else "", in_words(topic), looks)

@@ -5,6 +5,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from saas.kernel.errors import NotFound
+from saas.tenants.types import Brand
 
 
 class DeadLink(NotFound):
@@ -63,3 +64,4 @@ class Subscription:
     workspace: str
     address: str
     topic: str
+    brand: Brand

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -29,6 +29,13 @@ SKIP_JOINS: Final = """
       WHERE s.tenant_id = ct.tenant_id AND s.address_hash = ct.address_hash LIMIT 1) sp ON true
     LEFT JOIN LATERAL (SELECT c.status, c.contact_id FROM consent c
       WHERE c.tenant_id = ct.tenant_id AND c.contact_id = ct.contact_id AND c.topic = :topic LIMIT 1) cs ON true
+"""
+# What people got lately from marketing runs, whatever the campaign (S15). One text for the claim and its forecast.
+LATELY: Final = """
+    SELECT d.contact_id, count(*) AS messages FROM delivery d
+    JOIN run r ON r.tenant_id = :tenant AND r.run_id = d.run_id
+    JOIN campaign c ON c.tenant_id = :tenant AND c.campaign_id = r.campaign_id AND c.purpose = 'marketing'
+    WHERE d.tenant_id = :tenant AND d.claimed_at > :capped_since AND (d.exc IS NULL OR d.exc = 'uncertain')
 """
 
 # A person's state at a step (ledger.md): delivery.exc if set, else the state of the chunk that holds them.
@@ -190,17 +197,51 @@ def people(
     return cut(found, limit=page.limit, key=lambda p: (str(p.entry_id), str(p.run_id)))
 
 
-def drop_outs(
-    session: Session, people_select: sa.Select[UUID], *, marketing: bool, topic: str | None
-) -> dict[str | None, int]:
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a message needs of a person before it may be sent.
+
+    marketing: consent to `topic` is needed. cap: nobody who got so many marketing messages since that moment.
+    """
+
+    marketing: bool
+    topic: str | None
+    cap: tuple[int, datetime] | None = None
+
+
+def drop_outs(session: Session, people_select: sa.Select[UUID], *, need: Need) -> dict[str | None, int]:
     """Forecast the claim: how many of these contacts could be sent to (key None) and how many not, by reason."""
+    judged = _judged(session, people_select, need).subquery("judged")
+    rows = session.execute(sa.select(judged.c.reason, sa.func.count().label("people")).group_by(judged.c.reason))
+    return {row.reason: row.people for row in rows}
+
+
+def sendable(session: Session, people_select: sa.Select[UUID], *, need: Need) -> sa.Select[UUID]:
+    """Return the statement for those of these contacts who could be sent to: one column, contact_id."""
+    judged = _judged(session, people_select, need).subquery("judged")
+    return sa.select(judged.c.contact_id).where(judged.c.reason.is_(None))
+
+
+def _judged(session: Session, people_select: sa.Select[UUID], need: Need) -> sa.Select[Any]:
+    tenant = bound_tenant(session)
     p = people_select.subquery("p")
     ct, sp, cs = aliased(Contact, name="ct"), aliased(Suppression, name="sp"), aliased(Consent, name="cs")
     tables = (
-        sa.join(p, ct, sa.and_(ct.tenant_id == bound_tenant(session), ct.contact_id == p.c.contact_id))
+        sa.join(p, ct, sa.and_(ct.tenant_id == tenant, ct.contact_id == p.c.contact_id))
         .outerjoin(sp, sa.and_(sp.tenant_id == ct.tenant_id, sp.address_hash == ct.address_hash))
-        .outerjoin(cs, sa.and_(cs.tenant_id == ct.tenant_id, cs.contact_id == ct.contact_id, cs.topic == topic))
+        .outerjoin(cs, sa.and_(cs.tenant_id == ct.tenant_id, cs.contact_id == ct.contact_id, cs.topic == need.topic))
     )
-    statement = sa.select(sa.text(f"{SKIP_REASON} AS reason"), sa.func.count().label("people")).select_from(tables)
-    rows = session.execute(statement.group_by(sa.text("1")), {"marketing": marketing})
-    return {row.reason: row.people for row in rows}
+    judged = SKIP_REASON.replace(":marketing", "true" if need.marketing else "false")
+    reason: sa.ColumnElement[Any] = sa.literal_column(f"({judged})", sa.Text())
+    if need.marketing and need.cap is not None:
+        most, since = need.cap
+        lately = (
+            sa.text(f"{LATELY} GROUP BY d.contact_id")
+            .bindparams(tenant=tenant, capped_since=since)
+            .columns(sa.column("contact_id", sa.Uuid()), sa.column("messages", sa.BigInteger()))
+            .subquery("lately")
+        )
+        tables = tables.outerjoin(lately, lately.c.contact_id == ct.contact_id)
+        capped = sa.case((sa.func.coalesce(lately.c.messages, 0) >= most, sa.literal("capped")))
+        reason = sa.func.coalesce(reason, capped)
+    return sa.select(ct.contact_id, reason.label("reason")).select_from(tables)

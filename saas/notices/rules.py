@@ -1,4 +1,6 @@
-"""A system mail as bytes for the wire (RFC 5322, 2045, 2047): no remote images, no tracking, CRLF only.
+"""When a digest is due, what notices say by mail, and a system mail as bytes for the wire (RFC 5322, 2045, 2047).
+
+No remote images, no tracking, CRLF only.
 
 Headers are written by hand: the email package of several Python versions still in use turns an encoded word that
 somebody typed as their name into a header of its own (CVE-2026-1299).
@@ -7,22 +9,26 @@ somebody typed as their name into a header of its own (CVE-2026-1299).
 import base64
 import binascii
 import re
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, time, timedelta
 from email.utils import format_datetime, parseaddr
 from hashlib import blake2b
 from html import escape
 from typing import Final
 from urllib.parse import unquote, urlsplit
+from zoneinfo import ZoneInfo
 
 from saas.kernel.errors import Invalid
-from saas.notices.types import MailNotSent, MailServer, Security, SystemMail
+from saas.notices.types import MailLogo, MailNotSent, MailServer, Security, SystemMail, Told
 
 _PLAIN: Final = re.compile(r"[ -~]{1,60}")
 _PHRASE: Final = re.compile(r"[A-Za-z0-9 ]{1,60}")
 _ADDRESS: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9.-]{1,190}")
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+_COLOUR: Final = "#1f4fd8"
+_LOGO_ID: Final = "logo@countersign"
 _CHUNK_BYTES: Final = 42  # 56 characters of base64: the word fits a line of 76 beside a header's name
+DIGEST_LINES: Final = 20
 _SCHEMES: Final = {
     "smtp": (Security.NONE, 25),
     "smtp+starttls": (Security.STARTTLS, 587),
@@ -78,7 +84,8 @@ def build(mail: SystemMail, *, sender: str, date: datetime, message_id: str) -> 
         f'Content-Type: multipart/alternative; boundary="{boundary}"',
     )
     edge = f"--{boundary}"
-    lines = (*head, "", edge, *_part("plain", as_text(mail)), edge, *_part("html", as_html(mail)), f"{edge}--", "")
+    html = _with_logo(mail.logo, boundary, as_html(mail)) if mail.logo else _part("html", as_html(mail))
+    lines = (*head, "", edge, *_part("plain", as_text(mail)), edge, *html, f"{edge}--", "")
     return "\r\n".join(lines).encode("ascii")
 
 
@@ -98,13 +105,81 @@ def as_html(mail: SystemMail) -> str:
         '<body style="margin:0;padding:32px 16px;background:#f4f5f7;color:#1b1f24;'
         'font:16px/1.5 system-ui,Segoe UI,Helvetica,Arial,sans-serif">\n'
         '<div style="max-width:520px;margin:0 auto;padding:32px;background:#ffffff;border-radius:12px">\n'
-        f"{said}\n"
+        f"{_heading(mail)}{said}\n"
         f'<p style="margin:24px 0"><a href="{url}" style="display:inline-block;padding:12px 20px;'
-        f'background:#1f4fd8;color:#ffffff;border-radius:8px;text-decoration:none">{escape(mail.button)}</a></p>\n'
+        f'background:{mail.colour or _COLOUR};color:#ffffff;border-radius:8px;text-decoration:none">'
+        f"{escape(mail.button)}</a></p>\n"
         f'<p style="margin:0 0 16px;font-size:14px;word-break:break-all">{url}</p>\n'
         f'<p style="margin:0;font-size:14px;color:#57606a">{escape(mail.closing)}</p>\n'
         "</div></body></html>\n"
     )
+
+
+def _heading(mail: SystemMail) -> str:
+    """Return the name of the workspace in its colour, as its public pages show it."""
+    if not mail.heading:
+        return ""
+    style = f"margin:0 0 24px;font-size:22px;font-weight:700;color:{mail.colour or _COLOUR}"
+    name = escape(_one_line(mail.heading))
+    shown = f'<img src="cid:{_LOGO_ID}" alt="{name}" height="40" style="height:40px;border:0">' if mail.logo else name
+    return f'<p style="{style}">{shown}</p>'
+
+
+def _with_logo(logo: MailLogo, boundary: str, html: str) -> Iterator[str]:
+    """Yield the HTML with the image that it shows (RFC 2387)."""
+    inner = f"{boundary}-r"
+    yield f'Content-Type: multipart/related; boundary="{inner}"; type="text/html"'
+    yield from ("", f"--{inner}")
+    yield from _part("html", html)
+    yield f"--{inner}"
+    yield f"Content-Type: {logo.content_type}"
+    yield "Content-Transfer-Encoding: base64"
+    yield f"Content-ID: <{_LOGO_ID}>"
+    yield from ("Content-Disposition: inline", "")
+    encoded = base64.b64encode(logo.content).decode("ascii")
+    yield from (encoded[at : at + 76] for at in range(0, len(encoded), 76))
+    yield f"--{inner}--"
+
+
+def next_digest(now: datetime, *, hour: int, zone: str) -> datetime:
+    """Return the next moment after `now` at which it is `hour` o'clock in a zone, in UTC."""
+    here = ZoneInfo(zone)
+    today = datetime.combine(now.astimezone(here).date(), time(hour), here)
+    # The day after by the calendar, not 24 hours later: the clocks may change in between.
+    found = today if today > now else datetime.combine(today.date() + timedelta(days=1), time(hour), here)
+    return found.astimezone(UTC)
+
+
+def notice_mail(told: Told, *, to: str, workspace: str, public_url: str) -> SystemMail:
+    """Return the mail of one notice."""
+    return SystemMail(
+        to=to,
+        subject=told.title,
+        paragraphs=(told.title, told.text) if told.text else (told.title,),
+        button="Open in Countersign",
+        url=f"{public_url}{told.path}",
+        closing=_choose(workspace, public_url),
+    )
+
+
+def digest_mail(told: Sequence[Told], *, to: str, workspace: str, public_url: str, path: str) -> SystemMail:
+    """Return the mail of a day's notices, oldest first; of many it names the first and counts the others."""
+    lines = [f"{one.title} – {one.text}" if one.text else one.title for one in told[:DIGEST_LINES]]
+    if len(told) > DIGEST_LINES:
+        lines.append(f"And {len(told) - DIGEST_LINES} more.")
+    count = "1 notice" if len(told) == 1 else f"{len(told)} notices"
+    return SystemMail(
+        to=to,
+        subject=f"{workspace}: {count}",
+        paragraphs=(f"What happened in {workspace}:", *lines),
+        button="Read them in Countersign",
+        url=f"{public_url}{path}",
+        closing=_choose(workspace, public_url),
+    )
+
+
+def _choose(workspace: str, public_url: str) -> str:
+    return f"You get this as a member of {workspace}. Choose what is mailed to you: {public_url}/account/notices"
 
 
 def _part(kind: str, text: str) -> Iterator[str]:

@@ -1,9 +1,84 @@
-"""Words of what the system tells people: mails of its own, and alerts."""
+"""Words of what the system tells people: mails of its own, alerts, notices to one person."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+from uuid import UUID
 
 from saas.kernel.errors import Unavailable
+from saas.platform.agenda.types import Queue, Work
+
+NOTICE_MAIL: Final = Work("notice.mail", Queue.MAINTENANCE)
+NOTICE_DIGEST: Final = Work("notice.digest", Queue.MAINTENANCE)
+DIGEST_HOUR: Final = 8
+
+
+class NoticeKind(StrEnum):
+    """What a person is told about (issue "Notices"; U1-U8, R13, R14, A10).
+
+    approval_requested, approval_decided, approval_reminder, approval_late: the way of a revision through its review.
+    mentioned, commented: words under a campaign. access_asked, access_granted: A10. key_owner_left: a key outlived its
+    maker. campaign_held: a person must decide (R13). audit_head: the day's head of the audit chain (U2).
+    """
+
+    APPROVAL_REQUESTED = "approval_requested"
+    APPROVAL_DECIDED = "approval_decided"
+    APPROVAL_REMINDER = "approval_reminder"
+    APPROVAL_LATE = "approval_late"
+    MENTIONED = "mentioned"
+    COMMENTED = "commented"
+    ACCESS_ASKED = "access_asked"
+    ACCESS_GRANTED = "access_granted"
+    KEY_OWNER_LEFT = "key_owner_left"
+    CAMPAIGN_HELD = "campaign_held"
+    AUDIT_HEAD = "audit_head"
+
+
+class MailMode(StrEnum):
+    """When a notice is mailed as well: never, at once, or together with the day's others."""
+
+    OFF = "off"
+    AT_ONCE = "at_once"
+    DAILY = "daily"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a person wants of one kind of notice: to see it in the app, and when to have it by mail."""
+
+    in_app: bool
+    mail: MailMode
+
+
+# Whoever has chosen nothing. The audit head is for those who subscribe to it, by choosing to have it mailed.
+DEFAULT_WISHES: Final[Mapping[NoticeKind, Wish]] = MappingProxyType(
+    {kind: Wish(in_app=True, mail=MailMode.AT_ONCE) for kind in NoticeKind}
+    | {NoticeKind.COMMENTED: Wish(in_app=True, mail=MailMode.DAILY)}
+    | {NoticeKind.AUDIT_HEAD: Wish(in_app=False, mail=MailMode.OFF)}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A person to tell something: their address, their own time zone if they chose one, and their digest's hour."""
+
+    account_id: UUID
+    email: str
+    time_zone: str | None
+    digest_hour: int
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A notice as a mail says it."""
+
+    title: str
+    text: str
+    path: str
+    made_at: datetime
 
 
 class AlertKind(StrEnum):
@@ -45,8 +120,20 @@ class MailServer:
 
 
 @dataclass(frozen=True, slots=True)
+class MailLogo:
+    """An image that a mail carries; `content_type` is image/png or image/jpeg, as its content was found to be."""
+
+    content_type: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class SystemMail:
-    """A short mail to one person with one thing to do: a heading, paragraphs, a button, a closing line."""
+    """A short mail to one person with one thing to do: paragraphs, a button, a closing line.
+
+    heading, colour, logo: name, colour and logo of the workspace that it comes from (white label); empty is our own.
+    The logo travels inside the mail: nothing is fetched when it is opened.
+    """
 
     to: str
     subject: str
@@ -54,6 +141,9 @@ class SystemMail:
     button: str
     url: str
     closing: str
+    heading: str = ""
+    colour: str | None = None
+    logo: MailLogo | None = None
 
 
 class MailNotSent(Unavailable):

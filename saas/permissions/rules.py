@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
-from saas.permissions.types import Action, Right, Role
+from saas.permissions.types import STAFF_ROLES, Action, Right, Role
 
 _LOOK: Final = frozenset(
     {
@@ -43,6 +43,10 @@ _GOVERN: Final = frozenset(
     }
 )
 
+_RUN_AGENCY: Final = frozenset(
+    {Action.WORKSPACE_CREATE, Action.WORKSPACE_STATE, Action.AGENCY_READ, Action.AGENCY_WRITE}
+)
+
 ROLE_ACTIONS: Final[Mapping[Role, frozenset[Action]]] = MappingProxyType(
     {
         # All of a workspace, and no exemption from four eyes: who edited may not approve (R14).
@@ -55,6 +59,8 @@ ROLE_ACTIONS: Final[Mapping[Role, frozenset[Action]]] = MappingProxyType(
             Action.CAMPAIGN_PUBLISH,
             Action.CAMPAIGN_CONTROL,
             Action.CAMPAIGN_TRIGGER,
+            Action.CAMPAIGN_COMMENT,
+            Action.POLICY_WRITE,
         },
         # Sees all, signs, stops; may edit, and then no longer approve that revision (R14).
         Role.APPROVER: _STAFF
@@ -63,18 +69,25 @@ ROLE_ACTIONS: Final[Mapping[Role, frozenset[Action]]] = MappingProxyType(
             Action.CAMPAIGN_PUBLISH,
             Action.CAMPAIGN_CONTROL,
             Action.CAMPAIGN_WRITE,
+            Action.CAMPAIGN_COMMENT,
             Action.AUDIT_READ,
         },
         # Builds, asks, stops; never publishes where a policy applies (R14).
-        Role.MANAGER: _STAFF | _EDIT | {Action.CAMPAIGN_CONTROL, Action.CAMPAIGN_TRIGGER, Action.KEY_READ},
+        Role.MANAGER: _STAFF
+        | _EDIT
+        | {Action.CAMPAIGN_CONTROL, Action.CAMPAIGN_TRIGGER, Action.CAMPAIGN_COMMENT, Action.KEY_READ},
         # Reads campaigns and reports; personal data stays masked (R14).
         Role.VIEWER: _LOOK,
         # Sets workspaces up and hands out roles in them without holding one (security.md, last section).
-        Role.AGENCY_OWNER: _GOVERN | {Action.WORKSPACE_CREATE},
+        Role.AGENCY_OWNER: _GOVERN | _RUN_AGENCY,
+        # The same in the workspaces that they were given.
+        Role.AGENCY_ADMIN: _GOVERN | _RUN_AGENCY,
+        # Sees who works here, and the words of workspaces that they were given; no campaign without a role.
+        Role.AGENCY_MEMBER: frozenset({Action.WORKSPACE_READ, Action.PROJECT_READ, Action.AGENCY_READ}),
     }
 )
 
-# What an API key can never do, whatever its role (R14): sign, publish, hand out rights.
+# What an API key can never do, whatever its role (R14): sign, speak for a person, publish, hand out rights.
 NEVER_BY_KEY: Final = frozenset(
     {
         Action.CAMPAIGN_APPROVE,
@@ -83,6 +96,11 @@ NEVER_BY_KEY: Final = frozenset(
         Action.KEY_WRITE,
         Action.WORKSPACE_CREATE,
         Action.WORKSPACE_WRITE,
+        Action.POLICY_WRITE,
+        Action.CAMPAIGN_COMMENT,
+        Action.WORKSPACE_STATE,
+        Action.AGENCY_READ,
+        Action.AGENCY_WRITE,
     }
 )
 
@@ -91,6 +109,16 @@ GRANTABLE: Final[Mapping[Role, frozenset[Role]]] = MappingProxyType(
     {
         Role.ADMIN: frozenset({Role.ADMIN, Role.APPROVER, Role.MANAGER, Role.VIEWER}),
         Role.AGENCY_OWNER: frozenset({Role.ADMIN, Role.APPROVER, Role.MANAGER, Role.VIEWER}),
+        Role.AGENCY_ADMIN: frozenset({Role.ADMIN, Role.APPROVER, Role.MANAGER, Role.VIEWER}),
+    }
+)
+
+
+# Who may make whom staff, change and remove them: an agency's administrators only its members.
+STAFF_GRANTABLE: Final[Mapping[Role, frozenset[Role]]] = MappingProxyType(
+    {
+        Role.AGENCY_OWNER: frozenset(STAFF_ROLES),
+        Role.AGENCY_ADMIN: frozenset({Role.AGENCY_MEMBER}),
     }
 )
 
@@ -109,6 +137,16 @@ def rights_of_key(tenant_id: UUID, *, role: Role, project_id: UUID | None, scope
     """Return a key's rights: its role's, narrowed by its scopes, without what no key may do."""
     allowed = (ROLE_ACTIONS[role] - NEVER_BY_KEY) & frozenset(Action(scope) for scope in scopes)
     return frozenset(Right(tenant_id, project_id, action) for action in allowed)
+
+
+def agency_rights_of(roles: Iterable[tuple[UUID, Role]]) -> frozenset[tuple[UUID, Action]]:
+    """Expand the roles that somebody holds in agencies into what they may do there."""
+    return frozenset((agency_id, action) for agency_id, role in roles for action in ROLE_ACTIONS[role])
+
+
+def may_appoint(own: Role | None, wanted: Role) -> bool:
+    """Say whether somebody with this role in an agency may make another one what is wanted."""
+    return own is not None and wanted in STAFF_GRANTABLE.get(own, ())
 
 
 def may_grant(own: Iterable[Role], wanted: Role) -> bool:

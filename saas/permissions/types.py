@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
-from saas.kernel.errors import Forbidden
+from saas.kernel.errors import Conflict, Forbidden
 
 
 class Role(StrEnum):
@@ -17,9 +17,12 @@ class Role(StrEnum):
     MANAGER = "manager"
     VIEWER = "viewer"
     AGENCY_OWNER = "agency_owner"
+    AGENCY_ADMIN = "agency_admin"
+    AGENCY_MEMBER = "agency_member"
 
 
 CAMPAIGN_ROLES = (Role.ADMIN, Role.APPROVER, Role.MANAGER, Role.VIEWER)
+STAFF_ROLES = (Role.AGENCY_OWNER, Role.AGENCY_ADMIN, Role.AGENCY_MEMBER)
 
 
 class Action(StrEnum):
@@ -52,6 +55,11 @@ class Action(StrEnum):
     CAMPAIGN_TRIGGER = "campaign:trigger"
     REPORT_READ = "report:read"
     AUDIT_READ = "audit:read"
+    POLICY_WRITE = "policy:write"
+    CAMPAIGN_COMMENT = "campaign:comment"
+    WORKSPACE_STATE = "workspace:state"
+    AGENCY_READ = "agency:read"
+    AGENCY_WRITE = "agency:write"
 
 
 class Right(NamedTuple):
@@ -60,6 +68,22 @@ class Right(NamedTuple):
     tenant_id: UUID
     project_id: UUID | None
     action: Action
+
+
+class WorkspaceState(StrEnum):
+    """How a workspace stands. Suspended: nothing is sent or changed, all can be read. Archived: out of sight (A9)."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    ARCHIVED = "archived"
+
+
+@dataclass(frozen=True, slots=True)
+class CallQuota:
+    """How many calls all keys of a workspace together may make by day and by calendar month (UTC); None is no limit."""
+
+    per_day: int | None
+    per_month: int | None
 
 
 class ActorKind(StrEnum):
@@ -76,6 +100,8 @@ class Actor:
 
     account_id: the person; for a key, the person who made it (who counts as editor of what the key edits, R13).
     tenant_id: the workspace whose rights are loaded, None outside of one.
+    agencies: those in which the person may make workspaces. agency_rights: what they may do in which agency.
+    standing: the state of the workspace that was entered. quota: how often its keys may call, None is no limit.
     """
 
     kind: ActorKind
@@ -87,6 +113,9 @@ class Actor:
     roles: tuple[tuple[Role, UUID | None], ...] = ()
     rights: frozenset[Right] = field(default=frozenset(), repr=False)
     agencies: frozenset[UUID] = frozenset()
+    agency_rights: frozenset[tuple[UUID, Action]] = field(default=frozenset(), repr=False)
+    standing: WorkspaceState = WorkspaceState.ACTIVE
+    quota: CallQuota | None = None
 
     def may(self, action: Action, project_id: UUID | None = None) -> bool:
         """Say whether the action is allowed in a project (by a project's or a workspace-wide right)."""
@@ -94,6 +123,10 @@ class Actor:
             return False
         wide = Right(self.tenant_id, None, action) in self.rights
         return wide or (project_id is not None and Right(self.tenant_id, project_id, action) in self.rights)
+
+    def may_in_agency(self, action: Action, agency_id: UUID) -> bool:
+        """Say whether the action is allowed in an agency."""
+        return (agency_id, action) in self.agency_rights
 
     def may_somewhere(self, action: Action) -> bool:
         """Say whether the action is allowed in at least one project of the workspace."""
@@ -108,6 +141,12 @@ class Actor:
 
 
 SYSTEM = Actor(ActorKind.SYSTEM, None, "Countersign")
+
+
+class WorkspaceAtRest(Conflict):
+    """The workspace is suspended or archived: nothing is sent or changed until its agency decides otherwise."""
+
+    code = "workspace_at_rest"
 
 
 class LacksRight(Forbidden):

@@ -13,13 +13,13 @@ from sqlalchemy.orm import Session
 from saas.accounts.models import Account, ApiKey
 from saas.audiences.rules.addresses import read_address
 from saas.audiences.types import Unfit
+from saas.audit import queries as audit
 from saas.audit.models import AuditEntry
 from saas.campaigns.models import Campaign, Revision
 from saas.campaigns.rules.document import Damaged, Document, read
 from saas.intake.rules import masked
 from saas.kernel.errors import Invalid
-from saas.kernel.ids import show
-from saas.kernel.paging import Page, PageRequest, cut
+from saas.kernel.paging import Page, PageRequest
 from saas.ledger import queries as ledger
 from saas.ledger.models import Run
 from saas.ledger.queries import Numbers, PersonAtStep
@@ -169,17 +169,25 @@ def people(
     return found if open_eyes else found.map(_veiled)
 
 
-def activity(session: Session, *, campaign: Campaign, page: PageRequest) -> Page[Activity]:
-    """Return what happened to a campaign, newest first."""
-    wanted = sa.select(AuditEntry).where(
-        AuditEntry.tenant_id == bound_tenant(session), AuditEntry.subject == show("cam", campaign.campaign_id)
-    )
-    if page.after is not None:
-        wanted = wanted.where(AuditEntry.no < int(page.after[0]))
-    rows = session.scalars(wanted.order_by(AuditEntry.no.desc()).limit(page.limit + 1)).all()
-    names = _names(session, rows)
-    return cut(rows, limit=page.limit, key=lambda row: (str(row.no),)).map(
-        lambda row: Activity(row.no, row.at, row.actor_kind, _name(row, names), row.action, row.facts)
+def activity(session: Session, *, wanted: audit.Wanted, sight: audit.Sight | None, page: PageRequest) -> Page[Activity]:
+    """Return what happened, newest first; of what `sight` lets the caller see, None for all.
+
+    Whoever asks about one thing only has found it before, for somebody who may see it.
+    """
+    found = audit.entries(session, wanted=wanted, sight=sight, page=page)
+    names = _names(session, found.rows)
+    return found.map(
+        lambda row: Activity(
+            no=row.no,
+            at=row.at,
+            actor_kind=row.actor_kind,
+            actor_id=row.actor_id,
+            actor_name=_name(row, names),
+            action=row.action,
+            subject=row.subject,
+            facts=row.facts,
+            hash=row.hash.hex(),
+        )
     )
 
 

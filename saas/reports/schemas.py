@@ -1,13 +1,19 @@
 """Shapes of the reports API."""
 
+from collections.abc import Mapping
+from contextlib import suppress
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
+from uuid import UUID
 
-from marshmallow import fields, validate
+from marshmallow import ValidationError, fields, validate
 
 from saas.http.fields import Id, Moment, Strict, without_controls
 from saas.http.paging import PageArguments
+from saas.kernel.ids import BadId, parse, show
 from saas.ledger.types import Exc, Reason
+from saas.permissions.types import ActorKind
+from saas.reports.types import Activity
 
 # Why somebody was skipped, failed or is uncertain; and the kinds of a failure.
 REASONS: Final = tuple(sorted({*Reason, Exc.REJECTED, Exc.RENDER_FAILED, Exc.FAILED}))
@@ -109,3 +115,48 @@ class ActivityOut(Strict):
     actor_name = fields.String(required=True)
     action = fields.String(required=True)
     facts = fields.Dict(required=True)
+
+
+class Acting(fields.Field[UUID]):
+    """A person (acc_…) or an API key (key_…)."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> UUID:  # noqa: ARG002
+        for prefix in ("acc", "key"):
+            with suppress(BadId):
+                return parse(prefix, value if isinstance(value, str) else "")
+        raise ValidationError("Not an id of the form acc_… or key_… .")
+
+
+class RangeArguments(Strict):
+    """From when on, and before when."""
+
+    since = Moment(data_key="from", load_default=None)
+    until = Moment(data_key="to", load_default=None)
+
+
+class AuditArguments(RangeArguments, PageArguments):
+    """Which entries. `actor` is a person or an API key, `subject` the id of what something was done to."""
+
+    subject = fields.String(load_default=None, validate=[validate.Length(1, 100), without_controls])
+    actor_id = Acting(data_key="actor", load_default=None, metadata={"example": "acc_01h00000000000000000000000"})
+    action = fields.String(load_default=None, validate=[validate.Length(1, 100), without_controls])
+
+
+class AuditEntryOut(ActivityOut):
+    """An entry of the audit chain. The name is looked up as it is asked for; the entry itself holds ids and words."""
+
+    actor_id = fields.Method("shown_actor", required=True, metadata={"example": "acc_01h00000000000000000000000"})
+    subject = fields.String(required=True, metadata={"example": "cam_01h00000000000000000000000"})
+    hash = fields.String(required=True)
+
+    def shown_actor(self, row: Activity) -> str | None:
+        """Return who acted as an id."""
+        return None if row.actor_id is None else show("key" if row.actor_kind == ActorKind.KEY else "acc", row.actor_id)
+
+
+class AuditKeyOut(Strict):
+    """The key that signs heads of audit chains and exports (docs/audit.md)."""
+
+    algorithm = fields.String(required=True, metadata={"example": "Ed25519"})
+    public_key = fields.String(required=True)
+    fingerprint = fields.String(required=True, metadata={"example": "0a1b 2c3d 4e5f 6789"})

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +38,17 @@ class LinkReport:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """One thing that happened to a campaign. `actor_name` is that of the person, the API key, or Countersign."""
+    """One thing that happened. `actor_name` is that of the person, the API key, or Countersign, looked up just now.
+
+    actor_id: the person or key, None for Countersign itself. subject: the shown id of what it was done to.
+    """
 
     no: int
     at: datetime
     actor_kind: str
+    actor_id: UUID | None
     actor_name: str
     action: str
+    subject: str
     facts: Mapping[str, Any]
+    hash: str

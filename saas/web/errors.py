@@ -14,7 +14,7 @@ from saas.http.problem import STATUS, request_id
 from saas.kernel.errors import DomainError
 from saas.permissions.types import Action, LacksRight, Role
 from saas.platform.db import db
-from saas.web import shell, words
+from saas.web import denied, shell, words
 
 _PAGES: Final = frozenset({400, 401, 403, 404, 409, 412, 413, 422, 429, 500, 503})
 _SHOWN_AS: Final = {405: 404, 410: 404, 428: 412}
@@ -69,7 +69,7 @@ def _lacks(error: LacksRight) -> Response:
         403,
         right=words.right_word(action),
         roles=words.listed([words.role_word(role) for role in roles]),
-        people=_helpers(action),
+        way=_way_in(action),
         back=_back(),
     )
 
@@ -78,9 +78,9 @@ def _words(given: object) -> Sequence[str]:
     return given if isinstance(given, list) else []
 
 
-def _helpers(action: Action) -> list[str]:
+def _way_in(action: Action) -> denied.WayIn | None:
     actor = shell.frame().actor
-    return shell.helpers(actor, action)[:5] if actor is not None else []
+    return denied.way_in(db.session(), actor, action) if actor is not None else None
 
 
 def _back() -> str | None:

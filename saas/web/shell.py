@@ -4,7 +4,6 @@ Templates reach the frame as `shell`. Its parts are read when a template asks fo
 previews pay for nothing.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Final, cast
@@ -13,7 +12,7 @@ from uuid import UUID
 
 import flask
 from flask import Flask, Response, g, make_response, redirect, render_template, request, url_for
-from flask_babel import gettext
+from flask_babel import gettext, ngettext
 from flask_login import current_user
 from flask_wtf.csrf import generate_csrf
 from markupsafe import Markup
@@ -25,65 +24,26 @@ from saas.http.shell import shell as running
 from saas.http.types import Context
 from saas.kernel.ids import show
 from saas.kernel.paging import MAX_LIMIT, PageRequest
+from saas.notices.queries import unread_count
 from saas.permissions.rules import roles_with
 from saas.permissions.types import Action, Actor
 from saas.platform.db import db
 from saas.tenants import queries as tenants
 from saas.tenants.models import Workspace
 from saas.web import words
+from saas.web.entries import Account, Entry, Place, Present
 
 THEME_COOKIE: Final = "csn_theme"
 THEMES: Final = frozenset({"light", "dark"})
 SWITCHER: Final = 20
-_FRAMED: Final = ("/w/", "/workspaces")
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A line of the navigation or of the workspace switcher."""
-
-    key: str
-    label: str
-    href: str
-    icon: str = ""
-    count: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A workspace as the switcher shows it."""
-
-    id: str
-    name: str
-    href: str
-    letters: str
-    colour: str
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """Who is signed in."""
-
-    account_id: UUID
-    name: str
-    email: str
-
-
-@dataclass(frozen=True, slots=True)
-class Present:
-    """The workspace's own time, as it stands below the navigation."""
-
-    iso: str
-    text: str
-    zone: str
+_FRAMED: Final = ("/w/", "/workspaces", "/account", "/agencies")
 
 
 class Frame:
     """The layout's `shell`: who is here, where, and where they may go."""
 
-    top: tuple[Entry, ...] = ()
-    menu: tuple[Entry, ...] = ()
     project = ""
+    public_zone: str | None = None
 
     @cached_property
     def lang(self) -> str:
@@ -133,7 +93,10 @@ class Frame:
     @cached_property
     def zone(self) -> str:
         """Return the zone that times are shown in."""
-        return self.row.time_zone if self.row is not None else "UTC"
+        if self.row is not None:
+            return self.row.time_zone
+        own = current_user.account.time_zone if current_user.is_authenticated else None
+        return self.public_zone or own or "UTC"
 
     @cached_property
     def now(self) -> Present | None:
@@ -164,6 +127,20 @@ class Frame:
         return cast("list[Place]", g.get("places") or [])
 
     @cached_property
+    def top(self) -> tuple[Entry, ...]:
+        """Return the bell with the number of unread notices; there is one in each workspace, none outside."""
+        if self.actor is None or self.workspace is None:
+            return ()
+        count = unread_count(_session(), actor=self.actor)
+        label = ngettext("One unread notice", "%(num)d unread notices", count) if count else gettext("Notices")
+        return (Entry("notices", label, f"/w/{self.workspace.id}/notices", "bell", count),)
+
+    @cached_property
+    def menu(self) -> tuple[Entry, ...]:
+        """Return the ways into the person's own area."""
+        return (Entry("account", gettext("Your account"), url_for("web_account.profile"), "settings"),)
+
+    @cached_property
     def waiting(self) -> int:
         """Return how many revisions wait for a decision of this person."""
         if self.actor is None or not self.actor.may_somewhere(Action.CAMPAIGN_APPROVE):
@@ -182,7 +159,7 @@ class Frame:
                 (None, Entry("home", gettext("Home"), f"{here}/", "house")),
                 (Action.CAMPAIGN_READ, Entry("campaigns", gettext("Campaigns"), f"{here}/campaigns", "megaphone")),
                 (
-                    Action.CAMPAIGN_APPROVE,
+                    Action.CAMPAIGN_APPROVE if may(Action.CAMPAIGN_APPROVE) else Action.CAMPAIGN_SUBMIT,
                     Entry("approvals", gettext("Approvals"), f"{here}/approvals", "signature", self.waiting),
                 ),
             ],

@@ -9,7 +9,8 @@ from babel.numbers import format_decimal
 from flask_babel import get_locale, gettext
 from markupsafe import Markup
 
-from saas.permissions.types import Action, Role
+from saas.permissions.types import Action, Role, WorkspaceState
+from saas.tenants.types import WorkspaceMove
 
 
 def language() -> str:
@@ -80,8 +81,33 @@ def role_word(role: Role | str) -> str:
         Role.MANAGER: gettext("Manager"),
         Role.VIEWER: gettext("Viewer"),
         Role.AGENCY_OWNER: gettext("Agency owner"),
+        Role.AGENCY_ADMIN: gettext("Agency administrator"),
+        Role.AGENCY_MEMBER: gettext("Agency member"),
     }
     return str(words[Role(role)])
+
+
+def standing_word(state: WorkspaceState) -> str:
+    """Return how a workspace stands, as a sentence."""
+    words = {
+        WorkspaceState.ACTIVE: gettext("The workspace is active."),
+        WorkspaceState.SUSPENDED: gettext("The workspace is suspended: all can be read, nothing is sent or changed."),
+        WorkspaceState.ARCHIVED: gettext(
+            "The workspace is archived: only the agency’s owners and administrators see it."
+        ),
+    }
+    return str(words[state])
+
+
+def standing_move(move: WorkspaceMove) -> str:
+    """Return what can happen to a workspace, as a button says it."""
+    words = {
+        WorkspaceMove.SUSPEND: gettext("Suspend"),
+        WorkspaceMove.ACTIVATE: gettext("Activate"),
+        WorkspaceMove.ARCHIVE: gettext("Archive"),
+        WorkspaceMove.RESTORE: gettext("Take out of the archive"),
+    }
+    return str(words[move])
 
 
 def right_word(action: Action) -> str:
@@ -114,5 +140,10 @@ def right_word(action: Action) -> str:
         Action.CAMPAIGN_TRIGGER: gettext("start campaigns for single people"),
         Action.REPORT_READ: gettext("see reports"),
         Action.AUDIT_READ: gettext("see the audit log"),
+        Action.POLICY_WRITE: gettext("write approval policies"),
+        Action.CAMPAIGN_COMMENT: gettext("comment on campaigns"),
+        Action.WORKSPACE_STATE: gettext("suspend and archive the workspace and set its quotas"),
+        Action.AGENCY_READ: gettext("see the agency"),
+        Action.AGENCY_WRITE: gettext("change the agency’s staff"),
     }
     return str(words[action])

@@ -8,20 +8,45 @@ as far as looking for the thing. A function is given the world and the place who
 
 QUERIES: the same for the query of a route.
 
-EXEMPT: endpoints that are open to the world by nature, each with its reason; they are counted, never silent.
+PREFIXES, and IN_PROJECT, IN_WORKSPACE or IN_NONE: how an id of nothing looks, and where the thing belongs.
+
+EXEMPT and PUBLIC: endpoints that are open to the world by nature, each with its reason; they are counted and named.
+
+ABSENT: endpoints that rightly answer 404 to their own people in the state in which FACTORIES leave things.
+
+BY_PEOPLE: endpoints that a key cannot use though it can have their right, each with its reason.
+
+NOT_TWICE: endpoints that answer the same request otherwise the second time, each with its reason.
+
+UNAUDITED: endpoints that change something and leave no audit entry, each with its reason.
+
+One entry a line, so that two who add one at the same time do not meet.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Final
 
-from saas.kernel.ids import show, uuid7
-from saas.permissions.types import Role
-from tests.worlds import Place, World
+from saas.accounts.service import people
+from saas.audit import service as audit
+from saas.kernel.clock import SystemClock
+from saas.kernel.ids import parse, show, uuid7
+from saas.notices.service.inform import inform
+from saas.notices.types import NoticeKind
+from saas.permissions.types import CAMPAIGN_ROLES, Role
+from saas.tenants.service import access, members
+from tests.worlds import Place, World, bound
 
-CANARY: Final = "canary-7f3b"
+CANARY = "canary-7f3b"
 
 Factory = Callable[[World, Place], str]
 Body = Callable[[World, Place], Any]
+
+# Roles of a workspace, with a person in each (tests/worlds.py), in the order in which the right one is looked for.
+ROLES: tuple[Role, ...] = (*CAMPAIGN_ROLES, Role.AGENCY_OWNER, Role.AGENCY_ADMIN, Role.AGENCY_MEMBER)
+# Roles that take no part in the matrix, each with its reason.
+NO_PLACE: dict[Role, str] = {}
 
 EXEMPT: Final[dict[str, str]] = {
     "static": "files of the build, the same for everybody",
@@ -37,8 +62,14 @@ def _made(world: World, place: Place, path: str, body: Any, key: str) -> str:
     return (found["data"][0] if "data" in found else found)[key]
 
 
-def _account(_: World, place: Place) -> str:
-    return show("acc", place.accounts[Role.VIEWER])
+def _account(world: World, place: Place) -> str:
+    now, email = SystemClock().now(), f"{CANARY}.{uuid7().hex}@northwind.example"
+    with bound(world.engine, place) as session:
+        person = people.ensure_account(session, email=email, name=CANARY, now=now)
+        boss, account_id = place.actor(Role.ADMIN), person.account_id
+        members.grant(session, actor=boss, account_id=account_id, role=Role.VIEWER, project_id=None, now=now)
+        session.commit()
+        return show("acc", account_id)
 
 
 def _invitation(world: World, place: Place) -> str:
@@ -53,7 +84,7 @@ def _key(world: World, place: Place) -> str:
 
 def _channel(world: World, place: Place) -> str:
     body = {
-        "name": CANARY, "purpose": "marketing", "from_name": CANARY, "from_address": f"{CANARY}@northwind.example",
+        "name": f"{CANARY} {uuid7().hex}", "purpose": "marketing", "from_name": CANARY, "from_address": f"{CANARY}@northwind.example",
         "host": "smtp.example.com", "port": 587, "security": "starttls", "username": CANARY, "password": CANARY,
     }  # fmt: skip
     return _made(world, place, "/channels", body, "channel_id")
@@ -98,9 +129,53 @@ def _campaign(world: World, place: Place) -> str:
     return _made(world, place, "/campaigns", body, "campaign_id")
 
 
+def _notice(world: World, place: Place) -> str:
+    with bound(world.engine, place) as session:
+        inform(
+            session, kind=NoticeKind.MENTIONED, to=[place.accounts[Role.ADMIN]], subject=show("cam", uuid7()),
+            title=CANARY, text=CANARY, path=f"/w/{place.wsp}/", now=SystemClock().now(),
+        )  # fmt: skip
+        session.commit()
+    return str(world.client(place, Role.ADMIN).get("/notices").get_json()["data"][0]["notice_id"])
+
+
+def _subscriber(world: World, place: Place) -> str:
+    actor, now = place.actor(Role.ADMIN), SystemClock().now()
+    with bound(world.engine, place) as session:
+        row = audit.list_address(
+            session, actor=actor, email=f"{CANARY}.{uuid7().hex}@client.example", zone="Europe/Oslo", now=now
+        )
+        session.commit()
+        return show("sub", row.subscriber_id)
+
+
+def _request(world: World, place: Place) -> str:
+    """A request of somebody new: granting it changes nobody who takes part."""
+    asker = parse("acc", _account(world, place))
+    viewer = replace(place.actor(Role.VIEWER), account_id=asker, name=CANARY)
+    with bound(world.engine, place) as session:
+        row = access.ask(
+            session, actor=viewer, role=Role.MANAGER, project_id=place.project_id, action=None, note=CANARY,
+            now=SystemClock().now(),
+        )  # fmt: skip
+        session.commit()
+        return show("arq", row.request_id)
+
+
+def _session(world: World, place: Place) -> str:
+    return str(world.client(place, Role.ADMIN).get("/sessions").get_json()["data"][0]["session_id"])
+
+
 def _decision(*_: object) -> Any:
     return {"content_hash": "v1:" + "0" * 64, "comment": "x"}
 
+
+def _outside(world: World, place: Place) -> str:
+    body = {"email": f"{CANARY}.{uuid7().hex}@northwind.example", "name": CANARY}
+    return _made(world, place, "/outside-approvers", body, "outside_id")
+
+
+_RULE: Final = {"name": "x", "then": {"stages": [{"needed": 1}]}}
 
 FACTORIES: dict[str, Factory] = {
     "workspace": lambda _, place: place.wsp,
@@ -114,11 +189,28 @@ FACTORIES: dict[str, Factory] = {
     "import_id": _import,
     "audience_id": _audience,
     "campaign_id": _campaign,
+    "outside_id": _outside,
+    "notice_id": _notice,
+    "session_id": _session,
+    "subscriber_id": _subscriber,
+    "request_id": _request,
+    "agency_id": lambda world, _: show("agn", world.agency_id),
+    "workspace_id": lambda _, place: place.wsp,
     "no": lambda *_: "1",
     "step_no": lambda *_: "1",
 }
 
 _MADE: Final[dict[tuple[str, str], str]] = {}
+
+
+@contextmanager
+def words_of(*, victim: bool) -> Iterator[None]:
+    """Let factories write the canary into the victim's things only: strangers may read the words of their own."""
+    before, globals()["CANARY"] = CANARY, "canary-7f3b" if victim else "finch-2c9e"
+    try:
+        yield
+    finally:
+        globals()["CANARY"] = before
 
 
 def thing(world: World, place: Place, parameter: str) -> str:
@@ -142,7 +234,119 @@ PREFIXES: dict[str, str] = {
     "import_id": "imp",
     "audience_id": "aud",
     "campaign_id": "cam",
-    "file_id": "fil",
+    "subscriber_id": "sub",
+    "outside_id": "out",
+    "notice_id": "ntc",
+    "session_id": "ses",
+    "request_id": "arq",
+    "agency_id": "agn",
+    "workspace_id": "wsp",
+}
+
+# Things of one project: who works in another project only does not know them.
+IN_PROJECT: set[str] = {
+    "project_id",
+    "list_id",
+    "import_id",
+    "audience_id",
+    "campaign_id",
+}
+
+# Things of the whole workspace.
+IN_WORKSPACE: set[str] = {
+    "account_id",
+    "invitation_id",
+    "key_id",
+    "channel_id",
+    "contact_id",
+    "subscriber_id",
+    "outside_id",
+    "notice_id",
+    "request_id",
+}
+
+# Things that no workspace holds: agencies with their workspaces, and a person's own sessions.
+IN_NONE: set[str] = {
+    "agency_id",
+    "workspace_id",
+    "session_id",
+}
+
+PUBLIC: dict[str, str] = {
+    "accounts.sign_in": "signing in: nobody is known before",
+    "agencies.accept_staff_invitation": "an invitation's link: its token names agency and address",
+    "audit.key": "the public key that signs exports of audit logs",
+    "intake.ask": "the unsubscribe link of a message: its token names workspace and person",
+    "intake.follow": "a tracked link of a message: its token names workspace and person",
+    "intake.leave": "RFC 8058, and the page's button: the link's token names workspace and person",
+    "own.ask_reset": "who forgot the password is not signed in; the answer is the same for every address",
+    "own.confirm_email": "the link mailed to a new address: its token names the account",
+    "own.use_reset": "the link of a reset: its token names the account",
+    "people.accept_invitation": "an invitation's link: its token names workspace and address",
+    "web.accept_invitation": "an invitation's link: its token names workspace and address",
+    "web.home": "leads to the sign-in or to the last workspace",
+    "web.invitation": "an invitation's link: its token names workspace and address",
+    "web.second_step": "the second step of signing in: the cookie of the first one names the account",
+    "web.second_step_now": "the second step of signing in: the cookie of the first one names the account",
+    "web.sign_in": "signing in: nobody is known before",
+    "web.sign_in_now": "signing in: nobody is known before",
+    "web.theme": "light or dark, kept in the browser's cookie",
+    "web_brand.logo": "a client's logo on public pages and in mails",
+    "web_brand.style": "a client's colours on public pages",
+    "web_developers.api_docs": "the API's description, for people",
+    "web_link.decide": "the link of an approver without an account: its token names request, hash and address",
+    "web_link.look": "the link of an approver without an account: its token names request, hash and address",
+    "web_link.preview": "the link of an approver without an account: its token names request, hash and address",
+    "web_links.ask_reset": "who forgot the password is not signed in",
+    "web_links.ask_reset_now": "who forgot the password is not signed in; the answer is the same for every address",
+    "web_links.email_change": "the link mailed to a new address: its token names the account",
+    "web_links.email_change_now": "the link mailed to a new address: its token names the account",
+    "web_links.reset": "the link of a reset: its token names the account",
+    "web_links.reset_now": "the link of a reset: its token names the account",
+    "web_staff_invitation.accept": "an invitation's link: its token names agency and address",
+    "web_staff_invitation.invitation": "an invitation's link: its token names agency and address",
+}
+
+ABSENT: dict[str, str] = {
+    "audiences.download_errors": "nothing was wrong with the file",
+    "revisions.get_changes": "the revision was not submitted",
+    "revisions.get_review": "the revision was not submitted",
+    "web_audiences.create_audience": "the empty form names no list",
+    "web_audiences.import_errors": "nothing was wrong with the file",
+    "web_audiences.start_import": "the empty form names no list",
+    "web_review.preview": "the message has no content yet",
+}
+
+# Routes whose right a key can have, and that it can do nothing with.
+BY_PEOPLE: dict[str, str] = {
+    "notices.read_notice": "a notice is one person's, and a key is none",
+    "web_notices.open_one": "a notice is one person's, and a key is none",
+    "web_notices.read_one": "a notice is one person's, and a key is none",
+    "people.ask_for_access": "a person asks for a role; a key asks for nothing",
+    "revisions.publish": "who may publish depends on the revision's policy, and no key may",
+    "web_review.publish": "who may publish depends on the revision's policy, and no key may",
+    "web_settings.ask_access": "a person asks for a role; a key asks for nothing",
+    "web_settings.list_audit_address": "needs the right to change the workspace too, which no key has",
+    "web_settings.unsubscribe_audit": "ends one's own subscription, or needs the right to change the workspace",
+}
+
+# Routes that answer the same request otherwise the second time, whatever ids it names.
+NOT_TWICE: dict[str, str] = {
+    "people.invite": "who was invited a moment ago is invited anew, and the answer says so",
+    "audit.export": "each export leaves an entry that is in the next one",
+    "web_settings.export_audit": "each export leaves an entry that is in the next one",
+    "web_settings.subscribe_audit": "who is subscribed hears that they are",
+}
+
+UNAUDITED: dict[str, str] = {
+    "notices.read_notice": "what one person has read is their own",
+    "notices.read_notices": "what one person has read is their own",
+    "web_notices.open_one": "what one person has read is their own",
+    "web_notices.read_all": "what one person has read is their own",
+    "web_notices.read_one": "what one person has read is their own",
+    "audiences.count_audience": "the last count is remembered, nothing is decided",
+    "audiences.save_contacts": "people are data with records of their own, saved thousands at a time",
+    "web_audiences.count_audience": "the last count is remembered, nothing is decided",
 }
 
 BODIES: dict[str, Body] = {
@@ -151,11 +355,21 @@ BODIES: dict[str, Body] = {
     },
     "tenants.update_workspace": lambda *_: {"name": "x"},
     "tenants.create_project": lambda *_: {"name": f"x {uuid7().hex}"},
-    "tenants.rename_project": lambda *_: {"name": f"x {uuid7().hex}"},
-    "tenants.change_role": lambda _, place: {"role": "viewer", "project_id": None},
-    "tenants.invite": lambda _, place: {
-        "invitations": [{"email": "x@northwind.example", "role": "viewer", "project_id": place.prj}]
+    "tenants.change_project": lambda *_: {"name": f"x {uuid7().hex}"},
+    "people.change_role": lambda _, place: {"role": "viewer", "project_id": None},
+    "people.invite": lambda world, place: {
+        "invitations": [
+            {"email": "x@northwind.example", "role": "viewer", "project_id": place.prj},
+            {"account_id": thing(world, place, "account_id"), "role": "viewer", "project_id": place.prj},
+        ]
     },
+    "web_settings.rotate_key": lambda *_: {"overlap_hours": "24"},
+    "web_agency.appoint": lambda *_: {"role": "agency_member"},
+    "tenants.move_workspace": lambda *_: {"move": "restore"},  # refused: all other cells need it active
+    "people.ask_for_access": lambda _, place: {"role": "manager", "project_id": place.prj},
+    "people.decline_access": lambda *_: {"answer": "x"},
+    "agencies.appoint_staff": lambda *_: {"role": "agency_member"},
+    "agencies.invite_staff": lambda *_: {"invitations": [{"email": "x@lantern.example", "role": "agency_member"}]},
     "audiences.create_list": lambda _, place: {"name": f"x {uuid7().hex}", "project_id": place.prj},
     "audiences.change_list": lambda *_: {"name": f"x {uuid7().hex}"},
     "audiences.save_contacts": lambda world, place: {
@@ -175,8 +389,12 @@ BODIES: dict[str, Body] = {
     "channels.send_trial": lambda _, place: {"to": place.emails[Role.ADMIN]},
     "campaigns.patch_campaign": lambda *_: {"name": "x"},
     "revisions.save_draft": lambda *_: {"draft": {}},
-    **{f"revisions.{name}": _decision for name in ("approve", "publish", "request_changes", "reject", "revoke")},
-    "trigger.trigger": lambda *_: {"recipients": [{"email": "x@northwind.example"}]},
+    **{f"revisions.{name}": _decision for name in ("approve", "publish", "request_changes", "reject", "revoke", "confirm")},
+    **{f"policies.{name}": lambda *_: {"rules": [_RULE]} for name in ("put_policy", "put_project_policy", "replay_policy",
+        "replay_project_policy")},
+    "policies.add_outside": lambda *_: {"email": f"x{uuid7().hex}@northwind.example", "name": "x"},
+    "comments.add_comment": lambda *_: {"text": "x"},
+    "trigger.trigger": lambda world, place: {"recipients": [{"contact_id": thing(world, place, "contact_id")}]},
 }  # fmt: skip
 
 QUERIES: dict[str, Callable[[World, Place], Mapping[str, str]]] = {

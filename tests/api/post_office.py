@@ -12,13 +12,16 @@ import sqlalchemy as sa
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from saas.accounts.jobs import handlers as account_handlers
+from saas.campaigns.jobs import handlers as campaign_handlers
 from saas.kernel.clock import FixedClock, SystemClock
+from saas.notices.jobs import handlers as notice_handlers
 from saas.platform.agenda.types import Kinds, Queue
 from saas.platform.agenda.work import Doer, work_once
 from saas.platform.settings import Settings
-from saas.tenants.jobs import handlers
+from saas.tenants.jobs import handlers as tenant_handlers
 
-LINK = re.compile(r"https?://\S+/invitations/([A-Za-z0-9_-]{86})")
+LINK = re.compile(r"https?://\S+/(?:invitations|approve)/([A-Za-z0-9_-]{86})")
 
 
 class PostOffice:
@@ -29,9 +32,10 @@ class PostOffice:
         self.settings = settings
         self.taken: list[tuple[list[str], bytes]] = []
         self.refuses = False
+        self.refused: set[str] = set()  # addresses
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802  aiosmtpd's name
-        if self.refuses:
+        if self.refuses or self.refused & set(envelope.rcpt_tos):
             return "451 4.3.0 not now"
         self.taken.append((list(envelope.rcpt_tos), bytes(envelope.content or b"")))
         return "250 OK"
@@ -39,7 +43,13 @@ class PostOffice:
     def deliver(self, *, later: timedelta = timedelta()) -> int:
         """Do everything that is due; return how many pieces were done."""
         clock = FixedClock(SystemClock().now() + later)
-        doer = Doer(self.engine, Kinds(handlers(self.settings)), clock, lambda _: None, lambda: False)
+        kinds = Kinds(
+            tenant_handlers(self.settings)
+            | notice_handlers(self.settings)
+            | account_handlers(self.settings)
+            | campaign_handlers(self.settings)
+        )
+        doer = Doer(self.engine, kinds, clock, lambda _: None, lambda: False)
         done = 0
         while work_once(doer, Queue.MAINTENANCE):
             done += 1

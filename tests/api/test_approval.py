@@ -51,6 +51,10 @@ class InReview:
         body = {"content_hash": content_hash or self.hash, "comment": comment}
         return client.post(f"/campaigns/{self.campaign_id}/revisions/{no}/{move}", body)
 
+    def start(self, client: Client, move: str, start: str):
+        body = {"content_hash": self.hash, "comment": "", "start": start}
+        return client.post(f"{self.url}/{move}", body)
+
     def state(self) -> tuple[str, str]:
         found = self.world.client(self.world.a, Role.VIEWER).get(f"/campaigns/{self.campaign_id}").get_json()
         return found["state"], found["revision"]["state"]
@@ -132,7 +136,7 @@ def test_r14_the_right_is_looked_at_before_the_state(world, review, manager, mov
 
 
 def test_d_no_scope_lets_a_key_approve(world, review, admin, engine):
-    from saas.accounts import service as accounts
+    from saas.accounts.service import keys
 
     body = {"name": "Robot", "role": "admin", "scopes": ["campaign:approve"]}
     made = admin.post("/api-keys", body)
@@ -140,7 +144,7 @@ def test_d_no_scope_lets_a_key_approve(world, review, admin, engine):
         key = Client(world.app, key=made.get_json()["key"])
         assert codes(review.decide(key, "approve")) == (403, "lacks_right")
     with bound(engine, world.a) as session:  # one that came past the checks, too
-        _, text = accounts.make_key(
+        _, text = keys.make_key(
             session, actor=world.a.actor(Role.ADMIN), name="Old", role=Role.ADMIN, scopes=["campaign:read"],
             project_id=None, expires_at=None, now=SystemClock().now(),
         )  # fmt: skip
@@ -364,11 +368,40 @@ def test_r13_approval_after_the_slot_never_starts_silently(world, later):
     planned = _moment(client.get(review.url).get_json()["planned_at"])
     clock.at = planned + timedelta(seconds=1)
     assert client.get(f"{review.url}/review").get_json()["effective_if_approved_now"] is None
-    assert codes(review.decide(client, "approve")) == (409, "slot_passed")
-    assert review.state() == ("draft", "in_review")
-    assert rows(world, "approval") == []
-    assert "revision.approved" not in actions(world)
-    clock.at = planned
+    late = review.decide(client, "approve").get_json()
+    assert (late["state"], late["effective_at"], late["approval"]["waits_for"]) == ("approved", None, "start")
+    assert review.state() == ("draft", "approved")
+    refused = review.decide(client, "publish")
+    assert codes(refused) == (409, "start_has_passed")
+    assert "revision.published" not in actions(world)
+    manager = Client(app, workspace=world.a.wsp).sign_in(world.a.emails[Role.MANAGER])
+    assert codes(review.start(manager, "publish", "now")) == (403, "lacks_right")
+    for nonsense in ("soon", scenes.wall(planned), "2026-13-01T00:00"):
+        assert codes(review.start(client, "publish", nonsense)) == (422, "invalid")
+    found = review.start(client, "publish", "now").get_json()
+    assert (found["state"], _moment(found["effective_at"])) == ("published", clock.at + timedelta(minutes=5))
+    assert review.state() == ("scheduled", "published")
+
+
+def test_r13_a_late_approval_names_its_new_start(world, later):
+    clock, app = later
+    review = InReview(world, hours=1)
+    client = Client(app, workspace=world.a.wsp).sign_in(world.a.emails[Role.APPROVER])
+    planned = _moment(client.get(review.url).get_json()["planned_at"])
+    assert codes(review.start(client, "approve", "now")) == (422, "invalid")  # its time lies ahead: nothing to choose
+    clock.at = planned + timedelta(minutes=1)
+    again = (clock.at + timedelta(hours=3)).replace(second=0)
+    found = review.start(client, "approve", scenes.wall(again)).get_json()
+    assert (found["state"], _moment(found["effective_at"])) == ("published", again)
+    with bound(world.engine, world.a) as session:
+        assert session.scalar(sa.text("SELECT facts ->> 'start' FROM approval")) == scenes.wall(again)
+
+
+def test_r1_at_its_very_time_it_still_starts_as_planned(world, later):
+    clock, app = later
+    review = InReview(world, hours=1)
+    client = Client(app, workspace=world.a.wsp).sign_in(world.a.emails[Role.APPROVER])
+    clock.at = planned = _moment(client.get(review.url).get_json()["planned_at"])
     shown = client.get(f"{review.url}/review").get_json()["effective_if_approved_now"]
     found = review.decide(client, "approve").get_json()
     assert found["effective_at"] == shown

@@ -117,12 +117,12 @@ def test_settings_are_signed_with_the_workspaces_cap_as_it_is_then(world, admin,
 
 def test_the_review_says_how_long_it_takes(world, drafted):
     campaign_id, draft = drafted
-    settings = {**SETTINGS, "speed_per_hour": 18, "frequency_cap": {"use": "own", "messages": 0, "days": 1}}
+    settings = {**SETTINGS, "speed_per_hour": 18, "frequency_cap": {"use": "own", "messages": 1, "days": 1}}
     scenes.save(world, world.a, campaign_id, {**draft, "settings": settings})
     scenes.submit(world, world.a, campaign_id)
     review = world.client(world.a, Role.APPROVER).get(f"/campaigns/{campaign_id}/revisions/1/review").get_json()
     assert review["settings"] == {
-        "speed_per_hour": 18, "waves": SETTINGS["waves"], "frequency_cap": {"messages": 0, "days": 1},
+        "speed_per_hour": 18, "waves": SETTINGS["waves"], "frequency_cap": {"messages": 1, "days": 1},
         "takes_s": 2 * 3600 + 3600,
     }  # fmt: skip
 

@@ -162,3 +162,118 @@ def test_a_key_and_a_cookie_together_are_the_key(world):
     assert admin.get("/members", headers=headers).status_code == 403
     assert admin.get("/members", headers={"Authorization": "Bearer csn_live_nonsense"}).status_code == 401
     assert admin.get("/members", headers={"Authorization": "Basic abc"}).status_code == 401
+
+
+def made(world, **change):
+    answer = world.client(world.a, Role.ADMIN).post("/api-keys", {**WANTED, "scopes": ["project:read"], **change})
+    assert answer.status_code == 201, answer.text
+    return answer.get_json()
+
+
+def test_a_key_works_from_its_addresses_only(world):
+    found = made(world, allowed_ips=["192.0.2.7/24", "2001:db8::/32"])
+    assert found["allowed_ips"] == ["192.0.2.0/24", "2001:db8::/32"]
+    client = Client(world.app, key=found["key"])
+    for address, status in (("192.0.2.99", 200), ("2001:db8::5", 200), ("203.0.113.1", 401), ("127.0.0.1", 401)):
+        answer = client.get("/projects", environ_base={"REMOTE_ADDR": address})
+        assert answer.status_code == status, address
+        assert status == 200 or answer.get_json()["code"] == "address_not_allowed"
+    forged = client.get(
+        "/projects", environ_base={"REMOTE_ADDR": "203.0.113.1"}, headers={"X-Forwarded-For": "192.0.2.7"}
+    )
+    assert forged.status_code == 401
+    wrong = world.client(world.a, Role.ADMIN).post("/api-keys", {**WANTED, "allowed_ips": ["192.0.2.0/24", "all"]})
+    assert [fault["pointer"] for fault in wrong.get_json()["errors"]] == ["/allowed_ips/1"]
+
+
+def test_a_key_ends_when_it_expires(world, engine):
+    found = made(world, expires_at="2099-01-01T00:00:00Z")
+    client = Client(world.app, key=found["key"])
+    assert client.get("/projects").status_code == 200
+    with engine.begin() as connection:
+        connection.execute(
+            sa.update(ApiKey).where(ApiKey.key_id == parse("key", found["key_id"]))
+            .values(expires_at=SystemClock().now() - timedelta(seconds=1))
+        )  # fmt: skip
+    assert client.get("/projects").status_code == 401
+
+
+@pytest.mark.parametrize(("overlap", "lives"), [(0, False), (24, True)])
+def test_a_rotated_key_has_a_successor_and_a_time_to_live(world, overlap, lives):
+    old = made(world, allowed_ips=["127.0.0.0/8"])
+    admin = world.client(world.a, Role.ADMIN)
+    turned = admin.post(f"/api-keys/{old['key_id']}/rotate", {"overlap_hours": overlap})
+    assert turned.status_code == 201, turned.text
+    new = turned.get_json()
+    assert (new["replaces"], new["name"], new["scopes"], new["allowed_ips"]) == (
+        old["key_id"], old["name"], old["scopes"], old["allowed_ips"],
+    )  # fmt: skip
+    assert Client(world.app, key=new["key"]).get("/projects").status_code == 200
+    assert Client(world.app, key=old["key"]).get("/projects").status_code == (200 if lives else 401)
+    row = next(row for row in admin.get("/api-keys").get_json()["data"] if row["key_id"] == old["key_id"])
+    assert (row["expires_at"] is not None, row["revoked_at"] is not None) == (lives, not lives)
+    if not lives:
+        again = admin.post(f"/api-keys/{old['key_id']}/rotate", {})
+        assert (again.status_code, again.get_json()["code"]) == (409, "key_is_over")
+
+
+def test_a_rotated_key_has_at_most_the_rotators_rights(world):
+    """A project's administrator cannot renew a key of the whole workspace (R14)."""
+    admin = world.client(world.a, Role.ADMIN)
+    manager = show("acc", world.a.accounts[Role.MANAGER])
+    assert admin.patch(f"/members/{manager}", {"role": "admin", "project_id": world.a.prj}).status_code == 200
+    local = world.client(world.a, Role.MANAGER)
+    assert local.post(f"/api-keys/{made(world)['key_id']}/rotate", {}).status_code == 403
+    own = made(world, project_id=world.a.prj)
+    assert local.post(f"/api-keys/{own['key_id']}/rotate", {}).get_json()["made_by"] == manager
+    foreign = world.client(world.b, Role.ADMIN).post(f"/api-keys/{own['key_id']}/rotate", {})
+    missing = world.client(world.b, Role.ADMIN).post(f"/api-keys/{show('key', uuid7())}/rotate", {})
+    assert foreign.status_code == missing.status_code == 404
+    assert foreign.get_json()["detail"] == missing.get_json()["detail"]
+
+
+def test_a_leaving_members_keys_are_each_decided_on(world):
+    """R14: nothing stops by accident, and none is forgotten."""
+    admin, owner = world.client(world.a, Role.ADMIN), world.client(world.a, Role.AGENCY_OWNER)
+    me = show("acc", world.a.accounts[Role.ADMIN])
+    manager = show("acc", world.a.accounts[Role.MANAGER])
+    assert owner.patch(f"/members/{manager}", {"role": "admin"}).status_code == 200
+    by_word = {word: made(world, name=word) for word in ("revoke", "keep", "rotate")}
+    asked = owner.delete(f"/members/{me}")
+    assert (asked.status_code, asked.get_json()["code"]) == (409, "keys_undecided")
+    left = {row["name"]: row["key_id"] for row in asked.get_json()["api_keys"]}
+    assert set(left) == {"Shop", "revoke", "keep", "rotate"}
+    assert admin.get("/members").status_code == 200  # nobody is removed before
+    some = owner.delete(f"/members/{me}?revoke={left['revoke']}&keep={left['keep']}")
+    assert {row["name"] for row in some.get_json()["api_keys"]} == {"Shop", "rotate"}
+    assert Client(world.app, key=by_word["revoke"]["key"]).get("/projects").status_code == 200
+    # By a campaign administrator: new keys have at most the rights of who makes them.
+    turner = world.client(world.a, Role.MANAGER)
+    words = f"revoke={left['revoke']},{left['Shop']}&keep={left['keep']}&rotate={left['rotate']}&overlap_hours=1"
+    done = turner.delete(f"/members/{me}?{words}")
+    assert done.status_code == 200, done.text
+    became = {row["name"]: row for row in done.get_json()["api_keys"]}
+    assert {name: row["choice"] for name, row in became.items()} == {
+        "Shop": "revoke", "revoke": "revoke", "keep": "keep", "rotate": "rotate",
+    }  # fmt: skip
+    works = {word: Client(world.app, key=key["key"]).get("/projects").status_code for word, key in by_word.items()}
+    assert works == {"revoke": 401, "keep": 200, "rotate": 200}
+    assert Client(world.app, key=became["rotate"]["key"]).get("/projects").status_code == 200
+    assert [row["key"] for name, row in became.items() if name != "rotate"] == [None, None, None]
+    assert admin.get("/members").status_code == 404
+
+
+def test_the_page_asks_about_each_key(world):
+    owner = world.client(world.a, Role.AGENCY_OWNER)
+    me, manager = (show("acc", world.a.accounts[role]) for role in (Role.ADMIN, Role.MANAGER))
+    assert owner.patch(f"/members/{manager}", {"role": "admin"}).status_code == 200
+    other = world.client(world.a, Role.MANAGER)
+    where, form = f"/w/{world.a.wsp}/settings/members/{me}/remove", {"csrf_token": other.csrf, "project_id": ""}
+    asked = other.http.post(where, data=form)
+    assert asked.status_code == 200 and "What becomes of the API keys of Admin North?" in asked.text
+    again = other.http.post(where, data={**form, "asked": "1"})
+    assert again.status_code == 422 and "Choose for each key." in again.text
+    key = show("key", world.a.key_id)
+    done = other.http.post(where, data={**form, "asked": "1", f"key-{key}": "rotate"})
+    assert done.status_code == 200 and "csn_live_" in done.text
+    assert world.client(world.a, Role.ADMIN).get("/members").status_code == 404

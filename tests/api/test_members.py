@@ -11,7 +11,8 @@ from saas.kernel.ids import show, uuid7
 from saas.permissions.types import Role
 from saas.tenants import queries
 from saas.tenants.service import members
-from saas.tenants.types import LastAdmin
+from saas.tenants.types import KeyChoice, LastAdmin
+from tests.tally import size
 from tests.worlds import Client, bound, make_world
 
 pytestmark = pytest.mark.integration
@@ -100,9 +101,13 @@ def test_a_removed_member_is_out_at_once_and_leaves_their_keys(world):
     admin = world.client(world.a, Role.ADMIN)
     owner = world.client(world.a, Role.AGENCY_OWNER)
     assert owner.patch(f"/members/{acc(world.a, Role.MANAGER)}", {"role": "admin"}).status_code == 200
-    removed = owner.delete(f"/members/{acc(world.a, Role.ADMIN)}")
-    assert removed.status_code == 200
-    assert [key["name"] for key in removed.get_json()["api_keys"]] == ["Shop"]
+    undecided = owner.delete(f"/members/{acc(world.a, Role.ADMIN)}")
+    assert (undecided.status_code, undecided.get_json()["code"]) == (409, "keys_undecided")
+    assert [key["name"] for key in undecided.get_json()["api_keys"]] == ["Shop"]
+    kept = undecided.get_json()["api_keys"][0]["key_id"]
+    removed = owner.delete(f"/members/{acc(world.a, Role.ADMIN)}?keep={kept}")
+    assert removed.status_code == 200, removed.text
+    assert [(key["name"], key["choice"]) for key in removed.get_json()["api_keys"]] == [("Shop", "keep")]
     assert admin.get("/members").status_code == 404
     assert admin.get("/sessions/current").status_code == 200
     assert world.key(world.a).get("/projects").status_code == 200
@@ -135,15 +140,16 @@ def test_two_administrators_who_remove_each_other_leave_one(world, engine):
             gate.wait()
             try:
                 members.remove_member(
-                    session, actor=actor, account_id=world.a.accounts[other], project_id=None, now=SystemClock().now()
-                )
+                    session, actor=actor, account_id=world.a.accounts[other], project_id=None, now=SystemClock().now(),
+                    decisions={world.a.key_id: KeyChoice.KEEP},
+                )  # fmt: skip
             except LastAdmin:
                 return "refused"
             session.commit()
             return "removed"
 
     with ThreadPoolExecutor(2) as pool:
-        for _ in range(20):
+        for _ in range(size("admin_races")):
             runs = [pool.submit(remove, own, other) for own, other in (pair, reversed(pair))]
             assert sorted(run.result(30) for run in runs) == ["refused", "removed"]
             assert admins(world, engine) == 1

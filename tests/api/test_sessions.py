@@ -6,8 +6,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from saas.accounts import service as accounts
 from saas.accounts.models import Account, AccountSession
+from saas.accounts.service import people
 from saas.kernel.clock import SystemClock
 from saas.permissions.types import Role
 from tests.worlds import PASSWORD, Client
@@ -75,7 +75,7 @@ def test_a_new_password_ends_all_sessions(world, engine):
     phone, desk = world.client(world.a, Role.MANAGER), world.client(world.a, Role.MANAGER)
     with Session(engine) as session:
         row = session.get_one(Account, account_of(world, Role.MANAGER))
-        accounts.set_password(session, row, "another-password-8", cost=1)
+        people.set_password(session, row, "another-password-8", cost=1)
         session.commit()
     assert [client.get("/sessions/current").status_code for client in (phone, desk)] == [401, 401]
 

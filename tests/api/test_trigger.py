@@ -101,7 +101,7 @@ def codes(answer):
 
 
 def test_personas(world, reset, people, key, engine):
-    from saas.accounts import service as accounts
+    from saas.accounts.service import keys
 
     def send(client):
         return call(client, reset, [who(people[0])])
@@ -116,7 +116,7 @@ def test_personas(world, reset, people, key, engine):
         assert codes(refused) == (403, "lacks_right")
         assert refused.get_json()["action"] == "campaign:trigger"
     with bound(engine, world.a) as session:
-        _, text = accounts.make_key(
+        _, text = keys.make_key(
             session, actor=world.a.actor(Role.ADMIN), name="Reader", role=Role.MANAGER, scopes=["campaign:read"],
             project_id=None, expires_at=None, now=SystemClock().now(),
         )  # fmt: skip

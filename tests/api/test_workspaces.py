@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy.orm import Session
 
-from saas.accounts import service as accounts
+from saas.accounts.service import people
 from saas.audit.queries import entries_about, verify
 from saas.kernel.clock import SystemClock
 from saas.kernel.ids import show, uuid7
@@ -44,7 +44,7 @@ def test_a_viewer_reads_and_changes_nothing(world):
     refused = viewer.patch(f"/workspaces/{world.a.wsp}", {"name": "Mine"}, etag='"1"')
     assert refused.status_code == 403
     assert refused.get_json()["action"] == "workspace:write"
-    assert refused.get_json()["roles"] == ["admin", "agency_owner"]
+    assert refused.get_json()["roles"] == ["admin", "agency_owner", "agency_admin"]
     assert viewer.post("/workspaces", NEW).status_code == 403
 
 
@@ -139,7 +139,7 @@ def test_wrong_values_have_a_pointer(world, body, pointer):
 def test_an_owner_of_several_agencies_says_which(world, engine):
     now = SystemClock().now()
     with Session(engine, expire_on_commit=False) as session:
-        account = accounts.ensure_account(session, email=world.owner_email, name="", now=now)
+        account = people.ensure_account(session, email=world.owner_email, name="", now=now)
         second = workspaces.create_agency(session, name="Second Agency", owner_id=account.account_id, now=now)
         session.commit()
     owner = Client(world.app).sign_in(world.owner_email)
@@ -151,7 +151,7 @@ def test_an_owner_of_several_agencies_says_which(world, engine):
 
 def test_the_roles_are_shown_as_they_are(world):
     rows = world.client(world.a, Role.VIEWER).get("/roles").get_json()["data"]
-    assert [row["role"] for row in rows] == ["admin", "approver", "manager", "viewer", "agency_owner"]
+    assert [row["role"] for row in rows] == [role.value for role in Role]
     assert "campaign:approve" in rows[1]["actions"]
     assert rows[3]["may_grant"] == []
     assert rows[4]["may_grant"] == ["admin", "approver", "manager", "viewer"]

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.orm import Session
 
-from saas.accounts import service as accounts
+from saas.accounts.service import keys, people
 from saas.audiences.models import ContactList, ListMember
 from saas.campaigns.service import approval, draft, submission
 from saas.campaigns.types import CampaignKind
@@ -85,7 +85,7 @@ class Ground:
         if not here.key:
             with self.session(place) as session:
                 scopes = [scope.value for scope in KEY_SCOPES]
-                _, here.key = accounts.make_key(
+                _, here.key = keys.make_key(
                     session, actor=here.author, name="Shop", role=Role.MANAGER, scopes=scopes, project_id=None,
                     expires_at=None, now=now,
                 )  # fmt: skip
@@ -97,9 +97,7 @@ def make_stage(app: Flask, engine: sa.Engine, owner_engine: sa.Engine, now: date
     tag = uuid4().hex[:12]
     with Session(engine, expire_on_commit=False) as session:
         people = [
-            accounts.ensure_account(
-                session, email=f"{name}.{tag}@lantern.example", name=name.title(), now=now
-            ).account_id
+            people.ensure_account(session, email=f"{name}.{tag}@lantern.example", name=name.title(), now=now).account_id
             for name in ("author", "approver")
         ]
         agency = workspaces.create_agency(session, name="Lantern Agency", owner_id=people[0], now=now)
@@ -210,7 +208,7 @@ def _campaign(ground: Ground, session: Session, plan: Sending, port: int) -> Non
     session.flush()
     row = draft.create(
         session, actor=place.author, project_id=place.project_id, name=f"Campaign {plan.no}", description="",
-        kind=CampaignKind.DATED if plan.wall else CampaignKind.API, purpose=purpose, time_zone=plan.zone, now=now,
+        kind=CampaignKind.DATED if plan.wall else CampaignKind.API, purpose=purpose, now=now,
     )  # fmt: skip
     ground.campaigns[plan.no], ground.channels[plan.no] = row.campaign_id, channel.channel_id
     ground.revisions[plan.no] = 1

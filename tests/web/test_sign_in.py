@@ -101,7 +101,8 @@ def test_the_owner_makes_a_workspace_and_sees_only_their_own(world, visitor):
     assert "Fjell & Fjord <b>AS</b> is ready." in visitor.said()
     assert "Kathmandu" in visitor.page.locator(".cs-nav .foot").inner_text()
     visitor.open("/workspaces")
-    names = visitor.page.locator(".cs-rows .fw-6").all_inner_texts()
+    listed = visitor.page.get_by_role("region", name="Your workspaces")
+    names = listed.locator(".cs-rows .fw-6").all_inner_texts()
     assert names == ["Northwind north", "Northwind south", "Fjell & Fjord <b>AS</b>"]
 
 

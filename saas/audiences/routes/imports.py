@@ -86,7 +86,7 @@ def get_import(context: Context, import_id: str) -> Response:
 def download_errors(context: Context, import_id: str) -> Response:
     """Download what could not be used, and why: row, column, value, message, level."""
     found = _import(import_id)
-    content = imports.error_file(context.session, actor=context.actor, import_id=found)
+    content = imports.error_file(context.session, actor=context.actor, import_id=found, now=context.now)
     name = f"errors-{show('imp', found)}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return Response(content, content_type="text/csv; charset=utf-8", headers=headers)

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from saas.audiences.models import Import
 from saas.audiences.queries.attributes import known_attributes
+from saas.audiences.queries.imports import project_of
 from saas.audiences.rules.addresses import read_address
 from saas.audiences.rules.cells import DateEvidence, DateOrder
 from saas.audiences.rules.columns import Column, new_attributes, plan_columns
@@ -33,16 +34,24 @@ from saas.audiences.service.desk import Desk, Stopped, end, hold, keep, mine, ow
 from saas.audiences.service.imports import KEPT_DAYS
 from saas.audiences.service.people import IMPORT, Saved, Sheet, Source, bring, save_people, write_down
 from saas.audiences.types import AttributeKind, BadFile, ImportState, Level, TargetKind, Unfit
+from saas.audit import service as audit
 from saas.kernel.clock import Clock
 from saas.kernel.ids import show
+from saas.permissions.types import SYSTEM, Action
 from saas.platform.db import bound_tenant
 from saas.platform.files import service as files
+from saas.tenants.service.members import still_may
+from saas.tenants.types import QuotaReached
 
 CHUNK_ROWS: Final = 10_000
 CHUNK_BYTES: Final = 4 * 1024 * 1024
 GIVE_UP_AFTER: Final = 5
 _LOOKED_AT_ONCE: Final = 1000
 _KEEP_EVERY: Final = 20
+_NOT_ALLOWED: Final = (
+    "Stopped: who asked for this import may no longer import people here, or the workspace is suspended. What was saved"
+    " before stays."
+)
 _BROKEN: Final = "Something went wrong on our side, several times. It is logged; upload the file again later."
 
 log = structlog.get_logger()
@@ -60,6 +69,7 @@ class Plan:
     columns: tuple[Column, ...]
     orders: Mapping[int, DateOrder]
     lost: RowSet
+    project_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +103,7 @@ def run(desk: Desk) -> None:
         for batch in _save(desk, plan):
             report.add(batch.notes)
         _finish(desk, report)
-    except BadFile as error:
+    except (BadFile, QuotaReached) as error:
         with desk.open() as session:
             end(session, own(session, desk), ImportState.FAILED, desk.clock, failure=error.detail)
     except Stopped:
@@ -105,6 +115,8 @@ def _look(desk: Desk) -> Plan:
         row = own(session, desk)
         asked = row.mapping.get("asked", {})
         file_id, list_id, position = row.file_id, row.list_id, row.position
+        project_id = project_of(session, row)
+        _require_asker(session, row, project_id, desk)
     if file_id is None:
         raise BadFile("The file is no longer kept. Upload it again.")
     encoding = asked.get("encoding") or find_encoding(desk.blocks(file_id))
@@ -117,7 +129,24 @@ def _look(desk: Desk) -> Plan:
     with desk.open() as session:
         lost = _lost_rows(session, desk, _keys(reader, email, dates))
     orders = {index: evidence.order for index, evidence in dates.items()}
-    return Plan(file_id, list_id, position, encoding, reader.delimiter, tuple(columns), orders, lost)
+    return Plan(file_id, list_id, position, encoding, reader.delimiter, tuple(columns), orders, lost, project_id)
+
+
+def _require_asker(session: Session, row: Import, project_id: UUID, desk: Desk) -> None:
+    """Stop when who asked for the import lost the right to it, or the workspace is at rest. Raises BadFile.
+
+    Asked before each chunk: a role that is taken away holds from the next one on.
+    """
+    may = still_may(
+        session,
+        account_id=row.created_by,
+        key_id=row.created_key,
+        action=Action.CONTACT_WRITE,
+        project_id=project_id,
+        now=desk.clock.now(),
+    )
+    if not may:
+        raise BadFile(_NOT_ALLOWED)
 
 
 def _columns(session: Session, desk: Desk, reader: Reader, asked: Mapping[str, Any] | None) -> list[Column]:
@@ -125,7 +154,12 @@ def _columns(session: Session, desk: Desk, reader: Reader, asked: Mapping[str, A
     row = own(session, desk)
     known = known_attributes(session)
     columns = plan_columns(reader.header, asked=asked, known=known)
-    add_missing(session, new_attributes(columns, known), now=desk.clock.now())
+    fresh, now = new_attributes(columns, known), desk.clock.now()
+    add_missing(session, fresh, now=now)
+    if fresh:
+        # Their names come from the file's first line, which may turn out to be a person's: they are not told here.
+        facts, subject = {"kinds": [one.kind.value for one in fresh]}, show("imp", row.import_id)
+        audit.append(session, actor=SYSTEM, action="import.attributes_made", subject=subject, now=now, facts=facts)
     row.mapping = {
         **row.mapping,
         "encoding": reader.encoding,
@@ -232,6 +266,7 @@ def _save_chunk(session: Session, desk: Desk, plan: Plan, chunk: _Chunk, people:
     )
     if counts is None:
         raise Stopped
+    _require_asker(session, own(session, desk), plan.project_id, desk)
     hold(session, desk)
     saved = save_people(
         session,

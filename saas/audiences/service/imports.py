@@ -87,6 +87,7 @@ def start_import(
         position=0,
         counts=dict(NOTHING_YET),
         created_by=actor.account_id,
+        created_key=actor.key_id,
         created_at=now,
     )
     session.add(found)
@@ -124,13 +125,15 @@ def cancel_import(session: Session, *, actor: Actor, import_id: UUID, now: datet
     return row
 
 
-def error_file(session: Session, *, actor: Actor, import_id: UUID) -> bytes:
-    """Return the error file. It holds personal data. Raises NotFound, LacksRight."""
+def error_file(session: Session, *, actor: Actor, import_id: UUID, now: datetime) -> bytes:
+    """Return the error file. It holds personal data: taking it leaves an entry. Raises NotFound, LacksRight."""
     row = import_in(session, import_id, actor=actor)
     require(actor, Action.CONTACT_READ, project_of(session, row))
     if row.error_file_id is None:
         raise NotFound("This import has no error file: nothing was wrong, or it is not finished.")
     files.info(session, row.error_file_id)
+    subject = show("imp", import_id)
+    audit.append(session, actor=actor, action="import.errors_downloaded", subject=subject, now=now)
     return b"".join(files.read(session, row.error_file_id))
 
 

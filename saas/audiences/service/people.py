@@ -22,6 +22,7 @@ from saas.audiences.service.consents import save_consents
 from saas.audiences.types import Outcome
 from saas.kernel.ids import uuid7
 from saas.platform.db import bound_tenant
+from saas.tenants.service.quotas import check_people
 
 IMPORT: Final = "import"
 API: Final = "api"
@@ -194,7 +195,10 @@ def write_down(people: Sequence[Person], *, address_hash: Callable[[str], bytes]
 
 
 def save_people(session: Session, *, sheet: Sheet, source: Source, list_ids: Sequence[UUID], now: datetime) -> Saved:
-    """Create or update contacts, each address once; put them on lists; note consents. No unsubscribe is lifted."""
+    """Create or update contacts, each address once; put them on lists; note consents. No unsubscribe is lifted.
+
+    Raises QuotaReached when the workspace would hold more people than it may.
+    """
     people = sheet.people
     session.execute(_ONE_AT_A_TIME, {"seed": bound_tenant(session).int % 2**63})
     found = bring(session, sheet, touched=source.keys)
@@ -204,6 +208,7 @@ def save_people(session: Session, *, sheet: Sheet, source: Source, list_ids: Seq
     created = len(people) - found.known
     if created:
         session.execute(_CREATE, values)
+        check_people(session)
     if list_ids:
         _list(session, values, created=created, known=found.known)
     kept = save_consents(session, people, values)

@@ -10,7 +10,7 @@ from flask_smorest import Blueprint
 from saas.campaigns import queries
 from saas.campaigns.models import Campaign, Revision
 from saas.campaigns.rules.lifecycle import campaign_moves
-from saas.campaigns.schemas import (
+from saas.campaigns.schemas.campaigns import (
     CampaignIn,
     CampaignOut,
     CampaignPatch,
@@ -25,8 +25,6 @@ from saas.http.paging import page_request, page_response, paged
 from saas.http.shell import endpoint
 from saas.http.types import Context, Scope
 from saas.permissions.types import Action
-from saas.platform.db import bound_tenant
-from saas.tenants.models import Workspace
 
 blp = Blueprint("campaigns", __name__, description="Campaigns, revisions and approval")
 
@@ -49,8 +47,7 @@ def list_campaigns(context: Context, args: dict[str, Any]) -> Response:
 @blp.alt_response(201, schema=CampaignOut, success=True)
 def create_campaign(context: Context, body: dict[str, Any]) -> Response:
     """Make a campaign with an empty first revision."""
-    zone = context.session.get_one(Workspace, bound_tenant(context.session)).time_zone
-    row = draft.create(context.session, actor=context.actor, time_zone=zone, now=context.now, **body)
+    row = draft.create(context.session, actor=context.actor, now=context.now, **body)
     return _campaign(context, row, status=201)
 
 
@@ -67,7 +64,7 @@ def get_campaign(context: Context, campaign_id: str) -> Response:
 @blp.arguments(CampaignPatch)
 @blp.alt_response(200, schema=CampaignOut, success=True)
 def patch_campaign(context: Context, body: dict[str, Any], campaign_id: str) -> Response:
-    """Change name or description; neither is part of what is signed."""
+    """Change name, description or tags; none is part of what is signed."""
     row = campaign_in(context, campaign_id)
     changed = draft.rename(
         context.session,
@@ -76,6 +73,7 @@ def patch_campaign(context: Context, body: dict[str, Any], campaign_id: str) -> 
         version=expected_version(),
         name=body.get("name", row.name),
         description=body.get("description", row.description),
+        tags=body.get("tags"),
         now=context.now,
     )
     return _campaign(context, changed)

@@ -18,6 +18,54 @@ class ChangedSinceYouLooked(Conflict):
     code = "changed_since_you_looked"
 
 
+class ApproverNotAsked(Conflict):
+    """The policy asks others for this approval, or others first; `missing` says whom."""
+
+    code = "approver_not_asked"
+
+
+class AlreadySigned(Conflict):
+    """This person's signature is there already; one person signs once."""
+
+    code = "already_signed"
+
+
+class ApprovalLapsed(Conflict):
+    """What was signed counts no longer: a signer lost the right, or there is no request to answer any more."""
+
+    code = "approval_lapsed"
+
+
+class ChannelChanged(Conflict):
+    """The channel configuration is not the one that stands in the document; nobody signs what cannot leave (U16)."""
+
+    code = "channel_changed"
+
+
+class NobodyToAsk(Invalid):
+    """The policy asks for signatures that nobody could give; `errors` names what is missing (U3)."""
+
+    code = "approval_impossible"
+
+
+class NothingToConfirm(Conflict):
+    """The campaign is not held for something that a person may decide to send anyway (R13)."""
+
+    code = "nothing_to_confirm"
+
+
+class ApproverDecides(Conflict):
+    """The campaign is held until somebody who may approve has decided (R13)."""
+
+    code = "approver_decides"
+
+
+class NotHere(Invalid):
+    """Somebody is named who has no business in this workspace or project."""
+
+    code = "not_a_member"
+
+
 def check_hash(seen: str, present: str | None) -> None:
     """Refuse a decision about something else than what stands there. Raises ChangedSinceYouLooked."""
     if seen != present:

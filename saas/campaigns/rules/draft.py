@@ -1,6 +1,6 @@
 """What a draft still lacks before it can be submitted; saving an incomplete draft is always allowed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import cache
 from types import MappingProxyType
@@ -27,6 +27,11 @@ STEP_KINDS: Final[Mapping[str, StepCheck]] = MappingProxyType({email.KIND: email
 EMPTY: Final[Mapping[str, Any]] = MappingProxyType(
     {"audience": None, "topic": None, "time_zone": None, "payload": {"fields": []}, "settings": {}, "steps": []}
 )
+
+
+def tidy(tags: Iterable[str]) -> list[str]:
+    """Return tags as they are kept and compared: trimmed, in small letters, each once, sorted."""
+    return sorted({tag.strip().casefold() for tag in tags} - {""})
 
 
 def missing(draft: Mapping[str, Any], *, kind: CampaignKind, marketing: bool, now: datetime) -> list[Fault]:

@@ -5,15 +5,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from saas.kernel.errors import Conflict
+from saas.kernel.errors import Conflict, Invalid
 
+NOW: Final = "now"
 _WALL: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?")
 
 
 class InThePast(Conflict):
     """The planned time has passed; nothing ever starts silently late (S42, R13)."""
 
-    code = "slot_passed"
+    code = "start_has_passed"
 
 
 def effective_start(planned_at: datetime, *, published_at: datetime, lead_s: int) -> datetime:
@@ -22,8 +23,35 @@ def effective_start(planned_at: datetime, *, published_at: datetime, lead_s: int
     Raises InThePast when the planned time had passed at publication (S42).
     """
     if planned_at < published_at:
-        raise InThePast("The planned time has passed. Choose a new time, then ask for approval again.")
+        raise InThePast("The planned time has passed. Name a new time, or say that it starts now.")
     return max(planned_at, published_at + timedelta(seconds=lead_s))
+
+
+def chosen_start(
+    start: str | None, *, planned_at: datetime | None, zone: str, published_at: datetime, lead_s: int
+) -> datetime:
+    """Return when a publication begins: as planned, or as the publisher chose once the planned time had passed (R13).
+
+    start: "now", a wall time in the campaign's zone, or None. What starts on call begins at its publication. Raises
+    InThePast when the time has passed and none was chosen, Invalid for a choice that cannot be or is not to be made.
+    """
+    if start is None:
+        return (
+            published_at
+            if planned_at is None
+            else effective_start(planned_at, published_at=published_at, lead_s=lead_s)
+        )
+    if planned_at is None or planned_at >= published_at:
+        raise Invalid.at("/start", "A new start is chosen only when the planned one has passed.")
+    if start == NOW:
+        return published_at + timedelta(seconds=lead_s)
+    try:
+        moment = at_wall_time(start, zone)
+    except (ValueError, OverflowError):
+        raise Invalid.at("/start", "Say “now”, or a date and time as in 2026-11-30T09:00.") from None
+    if moment < published_at:
+        raise Invalid.at("/start", "This time has passed as well; choose a later one.")
+    return effective_start(moment, published_at=published_at, lead_s=lead_s)
 
 
 def at_wall_time(wall: str, zone: str) -> datetime:

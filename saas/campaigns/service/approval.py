@@ -1,37 +1,29 @@
 """Decide about exactly what was shown: approve, request changes, reject, withdraw, revoke (R13, U1).
 
-The order of every decision: find it (404), the right (403), the state (409), the hash (409), four eyes (409).
+The order of every decision: find it (404), the right (403), the state (409), the hash (409), four eyes (409), whether
+the policy asks this person (409). The approver is the person of the session, or the outside approver of a mailed link;
+a key never is. The campaign's row is locked first, so that of several decisions at once each sees the one before.
 """
 
 from datetime import datetime
-from types import MappingProxyType
-from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from saas.audit import service as audit
 from saas.campaigns import queries
-from saas.campaigns.models import Approval, Campaign, Revision
+from saas.campaigns.models import Campaign, Revision
 from saas.campaigns.policy import require_changeable
-from saas.campaigns.rules.approval import check_comment, check_four_eyes, check_hash
-from saas.campaigns.rules.document import hash_of
-from saas.campaigns.rules.lifecycle import campaign_after, revision_after
-from saas.campaigns.rules.schedule import effective_start
+from saas.campaigns.rules.approval import ApprovalLapsed, check_comment, check_hash
+from saas.campaigns.rules.lifecycle import revision_after
+from saas.campaigns.service import publication
 from saas.campaigns.service.control import stop_sending
-from saas.campaigns.types import (
-    START_CAMPAIGN,
-    CampaignMove,
-    CampaignState,
-    Decision,
-    RevisionMove,
-    RevisionState,
-)
-from saas.kernel.ids import show, uuid7
+from saas.campaigns.service.decisions import decide, record, touch
+from saas.campaigns.service.requests import settle, situation, tell
+from saas.campaigns.service.signing import Said, check_channels, check_shown, locked, participants, refuse, sign
+from saas.campaigns.types import Decision, Publisher, RequestState, RevisionMove, RevisionState
+from saas.notices.types import NoticeKind
 from saas.permissions.policy import require
-from saas.permissions.types import Action, Actor
-from saas.platform.agenda import service as agenda
-from saas.platform.seal.service import refuse_if_sealed
+from saas.permissions.types import Action, Actor, ActorKind
 
 
 def approve(
@@ -42,44 +34,114 @@ def approve(
     no: int,
     seen_hash: str,
     comment: str,
+    start: str | None = None,
     lead_s: int,
     now: datetime,
 ) -> Revision:
-    """Sign a revision. Under the default policy one approver who did not edit suffices, and approving publishes.
+    """Sign a revision. The last signature that its policy asks for approves it, and publishes it if the policy says so.
 
-    Raises NotFound, LacksRight, NotAllowed, AlreadyStarted, ChangedSinceYouLooked, ApproverEdited, InThePast, Sealed.
+    start: "now" or a wall time in the campaign's zone, once the planned time has passed; without it the revision is
+    approved then and waits. Raises NotFound, LacksRight, NotAllowed, AlreadyStarted, ChangedSinceYouLooked,
+    ApproverEdited, ApproverNotAsked, AlreadySigned, ChannelChanged, Invalid, Sealed.
     """
-    campaign, row = _open(session, actor, campaign_id, no, Action.CAMPAIGN_APPROVE)
-    after = revision_after(RevisionState(row.state), RevisionMove.APPROVE)
-    require_changeable(campaign)
-    _check_shown(row, seen_hash)
-    check_four_eyes(actor.account_id, queries.editors_since_approval(session, campaign_id=campaign_id, no=no))
-    facts = {"policy": "default", "audience_count": row.audience_count}
-    _decide(session, row, actor, Decision.APPROVE, comment.strip(), now, facts=facts)
-    row.state = after.value
-    _audit(session, actor, campaign, row, "revision.approved", now)
-    _publish(session, actor=actor, campaign=campaign, row=row, lead_s=lead_s, now=now)
-    return row
+    campaign, row = locked(session, actor, campaign_id, no, Action.CAMPAIGN_APPROVE)
+    return sign(
+        session,
+        actor=actor,
+        campaign=campaign,
+        row=row,
+        said=Said(seen_hash, comment, start=start),
+        lead_s=lead_s,
+        now=now,
+    )
+
+
+def approve_by_link(
+    session: Session,
+    *,
+    actor: Actor,
+    outside_id: UUID,
+    campaign_id: UUID,
+    no: int,
+    seen_hash: str,
+    comment: str,
+    lead_s: int,
+    now: datetime,
+) -> Revision:
+    """Sign as an outside approver whose link was checked by the caller (U8). Raises as `approve` does.
+
+    actor: who the audit names; an outside approver has no account. They choose no start: a late one waits.
+    """
+    campaign = queries.campaign_for_update(session, actor=actor, campaign_id=campaign_id)
+    row = queries.revision_for_update(session, campaign_id=campaign_id, no=no)
+    return sign(
+        session,
+        actor=actor,
+        campaign=campaign,
+        row=row,
+        said=Said(seen_hash, comment, outside_id),
+        lead_s=lead_s,
+        now=now,
+    )
 
 
 def publish(
-    session: Session, *, actor: Actor, campaign_id: UUID, no: int, seen_hash: str, lead_s: int, now: datetime
+    session: Session,
+    *,
+    actor: Actor,
+    campaign_id: UUID,
+    no: int,
+    seen_hash: str,
+    start: str | None = None,
+    lead_s: int,
+    now: datetime,
 ) -> Revision:
-    """Publish a revision that is approved but waits for somebody to publish it."""
-    campaign, row = _open(session, actor, campaign_id, no, Action.CAMPAIGN_PUBLISH)
+    """Publish a revision that is approved and waits for it: the policy leaves it to a manager, or its time has passed.
+
+    Only who may approve chooses another start. Raises as `approve` does, and ApprovalLapsed, InThePast.
+    """
+    campaign = queries.campaign_for_update(session, actor=actor, campaign_id=campaign_id)
+    row = queries.revision_for_update(session, campaign_id=campaign_id, no=no)
+    found = situation(session, row, project_id=campaign.project_id)
+    require_publisher(actor, campaign, found.asked.publisher if found is not None else Publisher.APPROVAL)
+    if start is not None:
+        require(actor, Action.CAMPAIGN_APPROVE, campaign.project_id)
     revision_after(RevisionState(row.state), RevisionMove.PUBLISH)
     require_changeable(campaign)
-    _check_shown(row, seen_hash)
-    _publish(session, actor=actor, campaign=campaign, row=row, lead_s=lead_s, now=now)
+    check_shown(row, seen_hash)
+    if queries.approval_at(session, row) is not None:
+        raise ApprovalLapsed("Somebody who signed this may not approve any more. Edit it and ask for approval again.")
+    check_channels(session, row)
+    publication.carry_out(session, actor=actor, campaign=campaign, row=row, start=start, lead_s=lead_s, now=now)
     return row
+
+
+def may_publish(actor: Actor, campaign: Campaign, publisher: Publisher) -> bool:
+    """Say whether somebody may publish what is approved: who has the right, and where the policy says so a manager."""
+    by_policy = publisher is Publisher.MANAGER and actor.kind is ActorKind.PERSON
+    project = campaign.project_id
+    return actor.may(Action.CAMPAIGN_PUBLISH, project) or (by_policy and actor.may(Action.CAMPAIGN_SUBMIT, project))
+
+
+def require_publisher(actor: Actor, campaign: Campaign, publisher: Publisher) -> None:
+    """Refuse who may not publish this. Raises LacksRight."""
+    if not may_publish(actor, campaign, publisher):
+        require(actor, Action.CAMPAIGN_PUBLISH, campaign.project_id)
 
 
 def request_changes(
     session: Session, *, actor: Actor, campaign_id: UUID, no: int, seen_hash: str, comment: str, now: datetime
 ) -> Revision:
     """Send a revision back with a comment."""
-    return _refuse(
-        session, actor, campaign_id, no, seen_hash, comment, now, RevisionMove.REQUEST_CHANGES, Decision.REQUEST_CHANGES
+    campaign, row = locked(session, actor, campaign_id, no, Action.CAMPAIGN_APPROVE)
+    return refuse(
+        session,
+        actor=actor,
+        campaign=campaign,
+        row=row,
+        said=Said(seen_hash, comment),
+        decision=Decision.REQUEST_CHANGES,
+        now=now,
     )
 
 
@@ -87,16 +149,52 @@ def reject(
     session: Session, *, actor: Actor, campaign_id: UUID, no: int, seen_hash: str, comment: str, now: datetime
 ) -> Revision:
     """Reject a revision for good, with a comment; its text can be copied into a new one."""
-    return _refuse(session, actor, campaign_id, no, seen_hash, comment, now, RevisionMove.REJECT, Decision.REJECT)
+    campaign, row = locked(session, actor, campaign_id, no, Action.CAMPAIGN_APPROVE)
+    return refuse(
+        session,
+        actor=actor,
+        campaign=campaign,
+        row=row,
+        said=Said(seen_hash, comment),
+        decision=Decision.REJECT,
+        now=now,
+    )
+
+
+def refuse_by_link(
+    session: Session,
+    *,
+    actor: Actor,
+    outside_id: UUID,
+    campaign_id: UUID,
+    no: int,
+    seen_hash: str,
+    comment: str,
+    decision: Decision,
+    now: datetime,
+) -> Revision:
+    """Request changes or reject as an outside approver whose link was checked by the caller (U8)."""
+    campaign = queries.campaign_for_update(session, actor=actor, campaign_id=campaign_id)
+    row = queries.revision_for_update(session, campaign_id=campaign_id, no=no)
+    return refuse(
+        session,
+        actor=actor,
+        campaign=campaign,
+        row=row,
+        said=Said(seen_hash, comment, outside_id),
+        decision=decision,
+        now=now,
+    )
 
 
 def withdraw(session: Session, *, actor: Actor, campaign_id: UUID, no: int, now: datetime) -> Revision:
     """Take a revision back out of review to go on editing it."""
-    campaign, row = _open(session, actor, campaign_id, no, Action.CAMPAIGN_SUBMIT)
+    campaign, row = locked(session, actor, campaign_id, no, Action.CAMPAIGN_SUBMIT)
     row.state = revision_after(RevisionState(row.state), RevisionMove.WITHDRAW).value
     row.document, row.content_hash, row.audience_count, row.planned_at = None, None, None, None
-    _touch(session, row, now)
-    _audit(session, actor, campaign, row, "revision.withdrawn", now)
+    settle(session, queries.request_of(session, campaign_id=campaign_id, no=no), RequestState.WITHDRAWN, now=now)
+    touch(session, row, now)
+    record(session, actor, campaign, row, "revision.withdrawn", now)
     return row
 
 
@@ -104,133 +202,20 @@ def revoke(
     session: Session, *, actor: Actor, campaign_id: UUID, no: int, seen_hash: str, comment: str, now: datetime
 ) -> Revision:
     """Take an approval back. Once published, the campaign stops as in R12 (S66); before, it stays a draft."""
-    campaign, row = _open(session, actor, campaign_id, no, Action.CAMPAIGN_APPROVE)
+    campaign, row = locked(session, actor, campaign_id, no, Action.CAMPAIGN_APPROVE)
     after = revision_after(RevisionState(row.state), RevisionMove.REVOKE)
     check_hash(seen_hash, row.content_hash)
+    said = check_comment(comment)
     was_published = RevisionState(row.state) is RevisionState.PUBLISHED
-    _decide(session, row, actor, Decision.REVOKE, check_comment(comment), now)
+    request = queries.request_of(session, campaign_id=campaign_id, no=no)
+    decide(session, row, request, Decision.REVOKE, signer=actor.account_id, comment=said, now=now)
     row.state = after.value
-    _touch(session, row, now)
-    _audit(session, actor, campaign, row, "revision.revoked", now)
+    settle(session, request, RequestState.REVOKED, now=now)
+    touch(session, row, now)
+    record(session, actor, campaign, row, "revision.revoked", now)
     if was_published:
         stop_sending(session, actor=actor, campaign=campaign, now=now)
+    text = f"{actor.name} revoked the approval of revision {no}: “{said}”."
+    text += " Sending stops; who was not served yet gets nothing." if was_published else ""
+    tell(session, NoticeKind.APPROVAL_DECIDED, campaign, participants(session, row, but=actor), text, now=now)
     return row
-
-
-def _refuse(
-    session: Session,
-    actor: Actor,
-    campaign_id: UUID,
-    no: int,
-    seen_hash: str,
-    comment: str,
-    now: datetime,
-    move: RevisionMove,
-    decision: Decision,
-) -> Revision:
-    campaign, row = _open(session, actor, campaign_id, no, Action.CAMPAIGN_APPROVE)
-    after = revision_after(RevisionState(row.state), move)
-    _check_shown(row, seen_hash)
-    _decide(session, row, actor, decision, check_comment(comment), now)
-    row.state = after.value
-    _touch(session, row, now)
-    _audit(session, actor, campaign, row, f"revision.{after.value}", now)
-    return row
-
-
-def _open(session: Session, actor: Actor, campaign_id: UUID, no: int, action: Action) -> tuple[Campaign, Revision]:
-    campaign = queries.campaign_for_update(session, actor=actor, campaign_id=campaign_id)
-    row = queries.revision_for_update(session, campaign_id=campaign_id, no=no)
-    require(actor, action, campaign.project_id)
-    return campaign, row
-
-
-def _check_shown(row: Revision, seen_hash: str) -> None:
-    check_hash(seen_hash, row.content_hash)
-    # What is stored must still be what was hashed at submission; nobody signs a document changed behind our back.
-    check_hash(seen_hash, hash_of(row.document or b""))
-
-
-def _publish(session: Session, *, actor: Actor, campaign: Campaign, row: Revision, lead_s: int, now: datetime) -> None:
-    refuse_if_sealed(session)
-    effective_at = (
-        effective_start(row.planned_at, published_at=now, lead_s=lead_s) if row.planned_at is not None else now
-    )
-    previous = queries.published(session, campaign.campaign_id)
-    if previous is not None:
-        previous.state = revision_after(RevisionState(previous.state), RevisionMove.SUPERSEDE).value
-        _touch(session, previous, now)  # first, because only one revision may be published at a time
-    row.state = revision_after(RevisionState(row.state), RevisionMove.PUBLISH).value
-    row.published_at, row.effective_at = now, effective_at
-    _touch(session, row, now)
-    move = _BY_PUBLICATION.get(CampaignState(campaign.state))
-    if move is not None:
-        campaign.state = campaign_after(CampaignState(campaign.state), move).value
-        campaign.held_reason = None
-        campaign.updated_at, campaign.version = now, campaign.version + 1
-        session.flush()
-    agenda.arm(session, work=START_CAMPAIGN, subject=campaign.campaign_id, due_at=effective_at)
-    facts = {"effective_at": effective_at.isoformat(), "supersedes": previous.no if previous is not None else None}
-    _audit(session, actor, campaign, row, "revision.published", now, facts=facts)
-
-
-# What a publication does to the campaign; one that sends already goes on as it is.
-_BY_PUBLICATION: Final = MappingProxyType(
-    {
-        CampaignState.DRAFT: CampaignMove.PUBLISH,
-        CampaignState.SCHEDULED: CampaignMove.PUBLISH,
-        CampaignState.HELD: CampaignMove.RESCHEDULE,
-    }
-)
-
-
-def _decide(
-    session: Session,
-    row: Revision,
-    actor: Actor,
-    decision: Decision,
-    comment: str,
-    now: datetime,
-    *,
-    facts: dict[str, Any] | None = None,
-) -> None:
-    session.add(
-        Approval(
-            tenant_id=row.tenant_id,
-            approval_id=uuid7(),
-            campaign_id=row.campaign_id,
-            revision_no=row.no,
-            account_id=actor.account_id,
-            decision=decision.value,
-            content_hash=row.content_hash,
-            comment=comment,
-            facts=facts or {},
-            at=now,
-        )
-    )
-    session.flush()
-
-
-def _touch(session: Session, row: Revision, now: datetime) -> None:
-    row.updated_at, row.version = now, row.version + 1
-    session.flush()
-
-
-def _audit(
-    session: Session,
-    actor: Actor,
-    campaign: Campaign,
-    row: Revision,
-    action: str,
-    now: datetime,
-    *,
-    facts: dict[str, Any] | None = None,
-) -> None:
-    audit.append(
-        session,
-        actor=actor,
-        action=action,
-        subject=show("cam", campaign.campaign_id),
-        now=now,
-        facts={"revision": row.no, "content_hash": row.content_hash, **(facts or {})},
-    )

@@ -10,15 +10,19 @@ from sqlalchemy.orm import Session
 from saas.audit import service as audit
 from saas.campaigns import queries
 from saas.campaigns.models import Campaign
+from saas.campaigns.rules.approval import ApproverDecides
 from saas.campaigns.rules.lifecycle import campaign_after
+from saas.campaigns.service.requests import tell
 from saas.campaigns.service.signed import refuse_unlike_signed
-from saas.campaigns.types import SETTLE_STOP, START_CAMPAIGN, CampaignMove, CampaignState
+from saas.campaigns.types import SETTLE_STOP, START_CAMPAIGN, CampaignMove, CampaignState, Part
 from saas.kernel.ids import show
+from saas.notices.types import NoticeKind
 from saas.permissions.policy import require
 from saas.permissions.types import SYSTEM, Action, Actor
 from saas.platform.agenda import service as agenda
 from saas.platform.seal.service import refuse_if_sealed
 
+ASKS_APPROVER: Final = frozenset({Part.AUDIENCE, Part.SIGNER})
 CHANNEL: Final = "campaign_stop"  # senders LISTEN here; the payload is the campaign's id
 
 
@@ -35,19 +39,24 @@ def pause(session: Session, *, actor: Actor, campaign_id: UUID, now: datetime) -
 def resume(session: Session, *, actor: Actor, campaign_id: UUID, now: datetime) -> Campaign:
     """Go on with those who were not served yet; nobody gets anything twice (R9).
 
-    Raises NotAllowed, Sealed, and NotAsSigned where it would be held again at once.
+    Raises NotAllowed, ApproverDecides, Sealed, and NotAsSigned where it would be held again at once.
     """
     row = queries.campaign_for_update(session, actor=actor, campaign_id=campaign_id)
     require(actor, Action.CAMPAIGN_CONTROL, row.project_id)
     campaign_after(CampaignState(row.state), CampaignMove.RESUME)
+    if row.held_part in ASKS_APPROVER:
+        raise ApproverDecides("Somebody who may approve must decide about this first.", part=row.held_part)
     refuse_if_sealed(session)
     refuse_unlike_signed(session, row)
-    _move(session, row, CampaignMove.RESUME, now)
-    row.held_reason = None
-    session.flush()
-    agenda.arm(session, work=START_CAMPAIGN, subject=row.campaign_id, due_at=now)
-    _audit(session, actor, row, "campaign.resumed", now)
+    let_go_on(session, actor=actor, campaign=row, now=now)
     return row
+
+
+def let_go_on(session: Session, *, actor: Actor, campaign: Campaign, now: datetime) -> None:
+    """Let a campaign go on whose row is locked already."""
+    _move(session, campaign, CampaignMove.RESUME, now)
+    agenda.arm(session, work=START_CAMPAIGN, subject=campaign.campaign_id, due_at=now)
+    _audit(session, actor, campaign, "campaign.resumed", now)
 
 
 def stop(session: Session, *, actor: Actor, campaign_id: UUID, now: datetime) -> Campaign:
@@ -67,21 +76,35 @@ def stop_sending(session: Session, *, actor: Actor, campaign: Campaign, now: dat
 
 
 def hold(session: Session, *, campaign: Campaign, reason: str, now: datetime, facts: dict[str, Any]) -> None:
-    """Hold a campaign that must not go on until a person decides: drift, another hash, a missed slot."""
+    """Hold a campaign that must not go on until a person decides: drift, another hash, a missed slot.
+
+    facts: what was found, `part` (a word of `Part`) among it.
+    """
     _move(session, campaign, CampaignMove.HOLD, now)
-    campaign.held_reason = reason
+    campaign.held_reason, campaign.held_part, campaign.held_facts = reason, facts.get("part"), facts
     session.flush()
     _tell_senders(session, campaign)
     _audit(session, SYSTEM, campaign, "campaign.held", now, facts=facts)
+    if campaign.held_part != Part.SEAL:  # a sealed database holds everything at once, and says so once
+        _ask_people(session, campaign, reason, now)
 
 
 def _move(session: Session, row: Campaign, move: CampaignMove, now: datetime) -> None:
     row.state = campaign_after(CampaignState(row.state), move).value
     row.stop_epoch += 1
     row.updated_at, row.version = now, row.version + 1
-    if move is CampaignMove.STOP:
-        row.held_reason = None
+    if move is not CampaignMove.HOLD:
+        row.held_reason = row.held_part = row.held_facts = None
     session.flush()
+
+
+def _ask_people(session: Session, campaign: Campaign, reason: str, now: datetime) -> None:
+    """Tell those who can decide about a held campaign: who may approve, and who asked for its approval."""
+    revision = queries.published(session, campaign.campaign_id)
+    asked_by = {revision.submitted_by} if revision is not None else set()
+    approvers = queries.people_with(session, Action.CAMPAIGN_APPROVE, campaign.project_id)
+    text = f"It is held: {reason}. Nothing of it is sent until somebody decides."
+    tell(session, NoticeKind.CAMPAIGN_HELD, campaign, {*approvers, *asked_by}, text, now=now)
 
 
 def _tell_senders(session: Session, row: Campaign) -> None:

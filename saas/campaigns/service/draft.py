@@ -1,6 +1,6 @@
 """Make campaigns and edit their drafts. Whoever edits is written down: they may not sign what they wrote (R13)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,12 +12,14 @@ from saas.audit import service as audit
 from saas.campaigns import queries
 from saas.campaigns.models import Campaign, Revision, RevisionEditor
 from saas.campaigns.policy import require_changeable
-from saas.campaigns.rules.draft import EMPTY
+from saas.campaigns.rules.draft import EMPTY, tidy
 from saas.campaigns.rules.lifecycle import REVISION, NotAllowed, campaign_after, revision_after, revision_moves
+from saas.campaigns.service.requests import tell, void
 from saas.campaigns.types import CampaignKind, CampaignMove, CampaignState, RevisionMove, RevisionState
 from saas.channels.types import Purpose
 from saas.kernel.errors import Conflict, Invalid, NotFound, require_version
 from saas.kernel.ids import show, uuid7
+from saas.notices.types import NoticeKind
 from saas.permissions.policy import require
 from saas.permissions.types import Action, Actor
 from saas.platform.db import bound_tenant
@@ -39,10 +41,10 @@ def create(
     description: str,
     kind: CampaignKind,
     purpose: Purpose,
-    time_zone: str,
+    tags: Sequence[str] = (),
     now: datetime,
 ) -> Campaign:
-    """Make a campaign with an empty first revision. Raises NotFound, LacksRight, Invalid."""
+    """Make a campaign with an empty first revision, which follows its project. Raises NotFound, LacksRight, Invalid."""
     project_in(session, project_id)
     if not (actor.may(Action.PROJECT_READ, project_id) or actor.may(Action.CAMPAIGN_WRITE, project_id)):
         raise NotFound.of("project")
@@ -57,6 +59,7 @@ def create(
         description=description,
         kind=kind.value,
         purpose=purpose.value,
+        tags=tidy(tags),
         state=CampaignState.DRAFT.value,
         stop_epoch=0,
         created_by=actor.account_id,
@@ -66,7 +69,7 @@ def create(
     )
     session.add(row)
     session.flush()
-    draft = {**EMPTY, "time_zone": time_zone}
+    draft = dict(EMPTY)
     if purpose is Purpose.MARKETING:
         draft["topic"] = "newsletter"
     _add_revision(session, row, no=1, draft=draft, actor=actor, now=now)
@@ -76,13 +79,26 @@ def create(
 
 
 def rename(
-    session: Session, *, actor: Actor, campaign_id: UUID, version: int, name: str, description: str, now: datetime
+    session: Session,
+    *,
+    actor: Actor,
+    campaign_id: UUID,
+    version: int,
+    name: str,
+    description: str,
+    tags: Sequence[str] | None = None,
+    now: datetime,
 ) -> Campaign:
-    """Change the words about a campaign; they are not part of what is signed."""
+    """Change the words about a campaign; they are not part of what is signed.
+
+    tags None leaves them; policies look at those of the submission (U3).
+    """
     row = queries.campaign_for_update(session, actor=actor, campaign_id=campaign_id)
     require(actor, Action.CAMPAIGN_WRITE, row.project_id)
     require_version(row.version, version)
     row.name, row.description, row.updated_at = name.strip(), description, now
+    if tags is not None:
+        row.tags = tidy(tags)
     row.version += 1
     session.flush()
     audit.append(session, actor=actor, action="campaign.renamed", subject=_subject(row), now=now)
@@ -111,6 +127,8 @@ def save(
     if state is not RevisionState.EDITING:
         row.state = _reopened(state).value
     require_version(row.version, version)
+    if state is RevisionState.APPROVED:
+        _void(session, campaign, row, actor, now)
     row.draft = dict(draft)
     row.document, row.content_hash, row.audience_count, row.planned_at = None, None, None, None
     row.updated_at, row.version = now, row.version + 1
@@ -192,6 +210,13 @@ def _note_editor(session: Session, row: Revision, actor: Actor, now: datetime) -
             )
             .on_conflict_do_nothing()
         )
+
+
+def _void(session: Session, campaign: Campaign, row: Revision, actor: Actor, now: datetime) -> None:
+    void(session, row, now)
+    signers = {each.account_id for each in queries.decisions(session, campaign_id=row.campaign_id, no=row.no)}
+    text = f"{actor.name} changed revision {row.no} after it was signed. Its approval is void."
+    tell(session, NoticeKind.APPROVAL_DECIDED, campaign, signers - {actor.account_id}, text, now=now)
 
 
 def _subject(campaign: Campaign) -> str:

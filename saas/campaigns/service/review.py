@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from saas.audiences.queries.attributes import attribute_kinds
@@ -16,21 +15,19 @@ from saas.audiences.rules import segment
 from saas.campaigns.models import Campaign, Revision
 from saas.campaigns.rules.delivery import takes_s
 from saas.campaigns.rules.document import Damaged, Document, FrequencyCap, Step, Wave, read
+from saas.campaigns.rules.samples import Facet, FacetKind, Pack
 from saas.campaigns.rules.schedule import InThePast, effective_start
+from saas.campaigns.service.letter import PREVIEW, is_marketing, letter_of, written
+from saas.campaigns.service.persons import EXAMPLE, Person, seen, veiled
+from saas.campaigns.service.samples import pack
 from saas.channels import queries as channels
-from saas.channels.types import Purpose
 from saas.content.jail.renderer import Renderer
-from saas.content.rules.links import track
-from saas.content.service import merge_row, render_email
-from saas.content.types import EmailContent, Rendered, RenderFailure
+from saas.content.types import Rendered, RenderFailure
 from saas.kernel.errors import Conflict, NotFound
 from saas.ledger.models import Contact
-from saas.ledger.queries import drop_outs
+from saas.ledger.queries import Need, drop_outs, sendable
 from saas.permissions.types import Action, Actor
 from saas.platform.db import bound_tenant
-
-SAMPLES: Final = 4
-_MASKED: Final = "•••"
 
 
 class DocumentAltered(Conflict):
@@ -41,11 +38,15 @@ class DocumentAltered(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A person and the message they would get; `failure` says why theirs cannot be made."""
+    """A person, why they were chosen, and the message they would get, as it travels (letter.py).
+
+    `failure` says why theirs cannot be made.
+    """
 
     contact_id: UUID | None
     email: str
     label: str
+    why: Sequence[Facet]
     subject: str
     html: str
     text: str
@@ -78,10 +79,23 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """How many of those who could be sent to belong to a language, or came in by a branch of the rule."""
+
+    facet: Facet
+    people: int
+
+
+@dataclass(frozen=True, slots=True)
 class Review:
-    """The whole of what is signed."""
+    """The whole of what is signed.
+
+    signed_count: how many people there were when it was submitted; count: how many there are now. nobody: what the
+    texts and the rule tell apart, but nobody of the audience is; left_out: what the sample people do not show.
+    """
 
     content_hash: str | None
+    signed_count: int | None
     count: int | None
     reachable: int | None
     drop_outs: Mapping[str, int]
@@ -90,6 +104,9 @@ class Review:
     time_zone: str | None
     settings: Delivery
     steps: Sequence[ReviewStep]
+    nobody: Sequence[Facet]
+    left_out: Sequence[Facet]
+    shares: Sequence[Share]
 
 
 def review(
@@ -105,20 +122,23 @@ def review(
 ) -> Review:
     """Return what this revision will send. Raises NotFound before it was submitted, DocumentAltered.
 
-    Who may not read contacts sees their texts masked, in the messages too; languages, numbers and dates stay, so that
+    Who may not read contacts sees their texts masked, in the messages too; languages and numbers stay, so that
     the messages still differ (R14).
     """
     document = document_of(row)
-    people = _people(session, document)
-    count, reachable, dropped = _forecast(session, document, people)
-    samples = _sample_contacts(session, document, people)
+    people = audience_of(session, document)
+    starts = _start_if_approved(row, lead_s, now)
+    need = _need(document, max(starts or now, now))
+    count, reachable, dropped = _forecast(session, people, need)
+    found, counts, chosen = _sample_people(session, document, people, need, may_see=may_see(actor, campaign))
     return Review(
         content_hash=row.content_hash,
+        signed_count=row.audience_count,
         count=count,
         reachable=reachable,
         drop_outs=dropped,
         planned_at=row.planned_at,
-        effective_if_approved_now=_start_if_approved(row, lead_s, now),
+        effective_if_approved_now=starts,
         time_zone=document.time_zone,
         settings=_delivery(session, document, count, reachable),
         steps=[
@@ -127,26 +147,60 @@ def review(
                 step.name,
                 step.channel,
                 step.links,
-                _rendered(renderer, document, step, samples, public_url, may_see=_may_see(actor, campaign)),
+                _shown(_Maker(renderer, document, row.campaign_id, public_url, now), step, chosen),
             )
             for step in document.steps
         ],
+        nobody=found.nobody,
+        left_out=found.left_out,
+        shares=[Share(facet, many) for facet, many in counts.items() if facet.kind in _SHARES and many],
     )
 
 
 def rendered_for(
-    session: Session, *, row: Revision, step_no: int, contact_id: UUID | None, renderer: Renderer, public_url: str
+    session: Session,
+    *,
+    row: Revision,
+    step_no: int,
+    contact_id: UUID | None,
+    renderer: Renderer,
+    public_url: str,
+    now: datetime,
 ) -> Sample:
     """Return one person's message of a step; without a contact, that of an invented person. Raises NotFound."""
     document = document_of(row)
+    person = seen(_contact(session, contact_id), ()) if contact_id else EXAMPLE
+    return _shown(_Maker(renderer, document, row.campaign_id, public_url, now), _step(document, step_no), [person])[0]
+
+
+def rendered_veiled(
+    session: Session,
+    *,
+    row: Revision,
+    step_no: int,
+    contact_id: UUID,
+    renderer: Renderer,
+    public_url: str,
+    now: datetime,
+) -> Sample:
+    """Return one person's message with their texts masked (R14). Raises NotFound."""
+    document = document_of(row)
+    person = veiled(_contact(session, contact_id), (), document)
+    return _shown(_Maker(renderer, document, row.campaign_id, public_url, now), _step(document, step_no), [person])[0]
+
+
+def _step(document: Document, step_no: int) -> Step:
     try:
-        step = document.step(step_no)
+        return document.step(step_no)
     except KeyError:
         raise NotFound.of("step") from None
-    contact = session.get(Contact, (bound_tenant(session), contact_id)) if contact_id else None
-    if contact_id and contact is None:
+
+
+def _contact(session: Session, contact_id: UUID) -> Contact:
+    found = session.get(Contact, (bound_tenant(session), contact_id))
+    if found is None:
         raise NotFound.of("contact")
-    return _rendered(renderer, document, step, [contact], public_url, may_see=True)[0]
+    return found
 
 
 def document_of(row: Revision) -> Document:
@@ -175,127 +229,101 @@ def _slowest_rate(session: Session, document: Document) -> int | None:
     return min(rates, default=None)
 
 
-def _people(session: Session, document: Document) -> "sa.Select[UUID] | None":
+def audience_of(session: Session, document: Document) -> "sa.Select[UUID] | None":
+    """Return the statement for everybody whom a document is about now; None where calls name them. Raises Invalid."""
     if document.list_id is None:
         return None
     rule = segment.parse(document.rule, kinds=attribute_kinds(session)) if document.rule else None
     return members_select(session, list_id=document.list_id, rule=rule)
 
 
+def may_see(actor: Actor, campaign: Campaign) -> bool:
+    """Say whether the actor may read the people of a campaign, whose names and values are masked else (R14)."""
+    return actor.may(Action.CONTACT_READ, campaign.project_id)
+
+
+def _need(document: Document, at: datetime) -> Need:
+    cap = (document.cap.messages, at - timedelta(days=document.cap.days)) if document.cap else None
+    return Need(marketing=is_marketing(document), topic=document.topic, cap=cap)
+
+
 def _forecast(
-    session: Session, document: Document, people: "sa.Select[UUID] | None"
+    session: Session, people: "sa.Select[UUID] | None", need: Need
 ) -> tuple[int | None, int | None, dict[str, int]]:
     if people is None:
         return None, None, {}
-    marketing = Purpose(document.purpose) is Purpose.MARKETING
     with steady_plans(session):
-        reasons = drop_outs(session, people, marketing=marketing, topic=document.topic)
+        reasons = drop_outs(session, people, need=need)
     dropped = {reason: count for reason, count in reasons.items() if reason is not None}
     return sum(reasons.values()), reasons.get(None, 0), dropped
 
 
-def _sample_contacts(
-    session: Session, document: Document, people: "sa.Select[UUID] | None"
-) -> Sequence[Contact | None]:
-    """Choose people who differ: one a language, and one who lacks most of what the texts use (U15)."""
-    if people is None:
-        return [None]
-    inside = people.subquery("p")
-    base = sa.select(Contact).join(
-        inside, sa.and_(Contact.tenant_id == bound_tenant(session), Contact.contact_id == inside.c.contact_id)
-    )
-    language = Contact.attributes["language"].astext
-    by_language = session.scalars(
-        base.ext(distinct_on(language)).order_by(language, Contact.contact_id).limit(SAMPLES)
-    ).all()
-    used = [name.removeprefix("contact.") for step in document.steps for name in step.used]
-    lacking = sum((sa.case((Contact.attributes.has_key(key), 0), else_=1) for key in used), start=sa.literal(0))
-    poorest = session.scalars(base.order_by(lacking.desc(), Contact.contact_id).limit(1)).all()
-    chosen = {row.contact_id: row for row in (*by_language, *poorest)}
-    return list(chosen.values()) or [None]
+_NO_PACK: Final = Pack((), (), ())
+_SHARES: Final = frozenset({FacetKind.LANGUAGE, FacetKind.BRANCH})
 
 
-def _rendered(
-    renderer: Renderer,
+def _sample_people(
+    session: Session,
     document: Document,
-    step: Step,
-    contacts: Sequence[Contact | None],
-    public_url: str,
+    people: "sa.Select[UUID] | None",
+    need: Need,
     *,
     may_see: bool,
-) -> list[Sample]:
-    marketing = Purpose(document.purpose) is Purpose.MARKETING
-    sources = EmailContent(**step.content)
-    content = track(sources).content if marketing else sources
-    people = [_person(contact, may_see=may_see) for contact in contacts]
-    rows = [_row(document, person.values, public_url, marketing=marketing) for person in people]
-    made = render_email(renderer, content, rows)
-    return [_sample(person, message) for person, message in zip(people, made, strict=True)]
+) -> tuple[Pack, Mapping[Facet, int], Sequence[Person]]:
+    """Choose among those who could be sent to; among all, where that is nobody."""
+    if people is None:
+        return _NO_PACK, {}, [EXAMPLE]
+    found = pack(session, document=document, people=sendable(session, people, need=need))
+    counts = found.counts
+    if not found.pack.people:
+        found = pack(session, document=document, people=people)
+    if may_see:
+        chosen = [seen(found.rows[one.key], one.why) for one in found.pack.people]
+    else:
+        chosen = [veiled(found.rows[one.key], one.why, document) for one in found.pack.people]
+    return found.pack, counts, chosen or [EXAMPLE]
 
 
 @dataclass(frozen=True, slots=True)
-class _Person:
-    """A sample person as templates and readers see them."""
+class _Maker:
+    """What all shown messages of a revision share."""
 
-    contact_id: UUID | None
-    values: Mapping[str, object]
-    label: str
-
-    @property
-    def email(self) -> str:
-        return str(self.values["email"])
+    renderer: Renderer
+    document: Document
+    campaign_id: UUID
+    public_url: str
+    now: datetime
 
 
-def _person(contact: Contact | None, *, may_see: bool) -> _Person:
-    if contact is None:
-        return _Person(None, {"email": "person@example.org"}, "Example")
-    email = contact.email or ""
-    if may_see:
-        return _Person(contact.contact_id, {**contact.attributes, "email": email}, _label(contact))
-    values = {key: _masked(key, value) for key, value in contact.attributes.items()}
-    return _Person(contact.contact_id, {**values, "email": _mask(email)}, _MASKED)
+def _shown(maker: _Maker, step: Step, people: Sequence[Person]) -> list[Sample]:
+    document = maker.document
+    letter = letter_of(maker.renderer, document, step, campaign_id=maker.campaign_id)
+    context = {field["key"]: _example(field) for field in document.payload}
+    made = [
+        written(
+            letter,
+            step=step,
+            to=person.to,
+            values=person.values,
+            context=context,
+            marketing_url=f"{maker.public_url}/c/{PREVIEW}" if is_marketing(document) else None,
+            public_url=maker.public_url,
+            now=maker.now,
+        )
+        for person in people
+    ]
+    return [_sample(person, message) for person, message in zip(people, made, strict=True)]
 
 
-def _sample(person: _Person, message: Rendered | RenderFailure) -> Sample:
+def _sample(person: Person, message: Rendered | RenderFailure) -> Sample:
+    about = (person.contact_id, person.email, person.label, person.why)
     if isinstance(message, RenderFailure):
-        return Sample(person.contact_id, person.email, person.label, "", "", "", message.reason)
-    return Sample(
-        person.contact_id, person.email, person.label, message.subject, message.html, message.text, failure=None
-    )
-
-
-def _row(document: Document, contact: Mapping[str, object], public_url: str, *, marketing: bool) -> dict[str, object]:
-    return merge_row(
-        contact=contact,
-        campaign_name="",
-        workspace_name=document.workspace_name,
-        unsubscribe_url=f"{public_url}/u/preview" if marketing else "",
-        click_url=f"{public_url}/c/preview" if marketing else "",
-        context={field["key"]: _example(field) for field in document.payload},
-    )
-
-
-def _masked(key: str, value: object) -> object:
-    return _MASKED if isinstance(value, str) and key != "language" else value
+        return Sample(*about, "", "", "", message.reason)
+    return Sample(*about, message.subject, message.html, message.text, failure=None)
 
 
 def _example(field: Mapping[str, Any]) -> object:
     return {"text": f"({field['key']})", "number": 1, "boolean": True}[field["kind"]]
-
-
-def _label(contact: Contact) -> str:
-    names = [contact.attributes.get("first_name"), contact.attributes.get("last_name")]
-    shown = " ".join(str(name) for name in names if name)[:60] or "No name"
-    language = contact.attributes.get("language")
-    return f"{shown} · {language}" if language else shown
-
-
-def _mask(email: str) -> str:
-    return f"{email[:1]}{_MASKED}@{email.rpartition('@')[2]}" if email else ""
-
-
-def _may_see(actor: Actor, campaign: Campaign) -> bool:
-    return actor.may(Action.CONTACT_READ, campaign.project_id)
 
 
 def _start_if_approved(row: Revision, lead_s: int, now: datetime) -> datetime | None:

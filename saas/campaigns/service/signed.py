@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from saas.campaigns import queries
 from saas.campaigns.models import Campaign
+from saas.campaigns.queries import APPROVED_SQL, SIGNERS_SQL
 from saas.campaigns.rules.document import Damaged, read
 from saas.campaigns.types import CampaignKind
 from saas.channels import queries as channels
@@ -23,14 +24,15 @@ HELD: Final = {
     "document": "the stored document is not the one that was signed",
     "channel": "the channel configuration changed after it was signed",
     "approval": "there is no approval for exactly this content",
+    "signer": "somebody who signed it may not approve any more",
 }
 
 _PARTS: Final = f"""
     SELECT v.state IN ('published', 'superseded') AS published,
       v.content_hash = r.content_hash AND 'v1:' || encode(sha256(v.document), 'hex') = r.content_hash AS document,
       ch.channel_id IS NOT NULL AND ch.archived_at IS NULL AND {FINGERPRINT_SQL} = r.channel_fingerprint AS channel,
-      EXISTS (SELECT FROM approval a WHERE a.tenant_id = r.tenant_id AND a.campaign_id = r.campaign_id
-        AND a.revision_no = r.revision_no AND a.decision = 'approve' AND a.content_hash = r.content_hash) AS approval
+      {APPROVED_SQL.format(of="r", no="r.revision_no")} AS approval,
+      {SIGNERS_SQL.format(of="r", no="r.revision_no")} AS signer
     FROM run r JOIN revision v ON v.tenant_id = r.tenant_id AND v.campaign_id = r.campaign_id AND v.no = r.revision_no
     LEFT JOIN channel_configuration ch ON ch.tenant_id = r.tenant_id AND ch.channel_id = r.channel_id
     WHERE r.tenant_id = :tenant
@@ -79,8 +81,9 @@ def _of_published(session: Session, campaign: Campaign) -> str | None:
         document = read(revision.document or b"", expected_hash=expected)
     except Damaged:
         return "document"
-    if not queries.is_approved(session, campaign_id=campaign.campaign_id, no=revision.no, content_hash=expected):
-        return "approval"
+    part = queries.approval_at(session, revision)
+    if part is not None:
+        return part
     unlike = [step for step in document.steps if _fingerprint(session, step.channel_id) != step.channel]
     return "channel" if unlike else None
 

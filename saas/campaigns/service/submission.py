@@ -14,7 +14,6 @@ from saas.audiences.queries.lists import list_in
 from saas.audiences.queries.segment import count as count_people
 from saas.audiences.rules import segment
 from saas.audiences.types import Visibility
-from saas.audit import service as audit
 from saas.campaigns import queries
 from saas.campaigns.models import Campaign, Revision
 from saas.campaigns.policy import require_changeable
@@ -23,6 +22,9 @@ from saas.campaigns.rules.delivery import resolved as resolved_settings
 from saas.campaigns.rules.document import FORMAT, FrequencyCap, canonical, hash_of
 from saas.campaigns.rules.lifecycle import revision_after
 from saas.campaigns.rules.schedule import at_wall_time
+from saas.campaigns.service.decisions import record
+from saas.campaigns.service.defaults import filled, followed
+from saas.campaigns.service.requests import open_request
 from saas.campaigns.types import CampaignKind, RevisionMove, RevisionState
 from saas.channels import queries as channels
 from saas.channels.models import ChannelConfiguration
@@ -32,7 +34,7 @@ from saas.content.jail.renderer import Renderer
 from saas.content.service import check_email
 from saas.content.types import CheckedEmail, EmailContent, TemplateError
 from saas.kernel.errors import DomainError, Fault, Invalid, require_version
-from saas.kernel.ids import BadId, parse, show
+from saas.kernel.ids import BadId, parse
 from saas.permissions.policy import require
 from saas.permissions.types import Action, Actor
 from saas.platform.db import bound_tenant
@@ -60,7 +62,8 @@ def checks(
     session: Session, *, campaign: Campaign, row: Revision, renderer: Renderer, actor: Actor, now: datetime
 ) -> list[Fault]:
     """Return what still stops a submission, each with its place in the draft."""
-    return _resolve(session, campaign=campaign, draft=row.draft, renderer=renderer, actor=actor, now=now)[1]
+    draft = filled(row.draft, followed(session, campaign))
+    return _resolve(session, campaign=campaign, draft=draft, renderer=renderer, actor=actor, now=now)[1]
 
 
 def submit(
@@ -71,9 +74,13 @@ def submit(
     no: int,
     version: int | None,
     renderer: Renderer,
+    note: str = "",
     now: datetime,
 ) -> Revision:
-    """Ask for approval. Raises NotReady with everything that is missing, NotAllowed, AlreadyStarted, Stale."""
+    """Ask for approval of what the policies require (U3); the note goes to those who are asked.
+
+    Raises NotReady with everything that is missing, NobodyToAsk, NotAllowed, AlreadyStarted, Stale.
+    """
     campaign = queries.campaign_for_update(session, actor=actor, campaign_id=campaign_id)
     row = queries.revision_for_update(session, campaign_id=campaign_id, no=no)
     require(actor, Action.CAMPAIGN_SUBMIT, campaign.project_id)
@@ -81,21 +88,42 @@ def submit(
     require_changeable(campaign)
     if version is not None:
         require_version(row.version, version)
-    resolved, faults = _resolve(session, campaign=campaign, draft=row.draft, renderer=renderer, actor=actor, now=now)
+    defaults = followed(session, campaign)
+    draft = filled(row.draft, defaults)
+    resolved, faults = _resolve(session, campaign=campaign, draft=draft, renderer=renderer, actor=actor, now=now)
     if faults:
         raise NotReady("This campaign is not ready for approval yet; see errors.", faults=faults)
-    document = _document(session, campaign, row.draft, resolved)
+    document = _document(session, campaign, draft, resolved, language=defaults.language)
+    with session.begin_nested():  # who asks for what nobody could sign has not asked: the draft stays as it is
+        _lock(session, row, document, resolved, actor, now)
+        row.state = after.value
+        session.flush()
+        used = resolved.channels.values()
+        request = open_request(session, actor=actor, campaign=campaign, row=row, channels=used, note=note, now=now)
+    facts = {"audience_count": row.audience_count, "rule": request.requirement["rule"]}
+    record(session, actor, campaign, row, "revision.submitted", now, facts=facts)
+    return row
+
+
+def _lock(
+    session: Session, row: Revision, document: dict[str, Any], resolved: Resolved, actor: Actor, now: datetime
+) -> None:
     row.document = canonical(document)
     row.content_hash = hash_of(row.document)
     row.audience_count = _count(session, resolved)
     row.planned_at = _planned_at(document)
-    row.state, row.submitted_at, row.submitted_by = after.value, now, actor.account_id
+    row.submitted_at, row.submitted_by = now, actor.account_id
     row.updated_at, row.version = now, row.version + 1
-    session.flush()
-    facts = {"revision": no, "content_hash": row.content_hash, "audience_count": row.audience_count}
-    subject = show("cam", campaign_id)
-    audit.append(session, actor=actor, action="revision.submitted", subject=subject, now=now, facts=facts)
-    return row
+
+
+def proposed(
+    session: Session, *, campaign: Campaign, row: Revision, renderer: Renderer, actor: Actor, now: datetime
+) -> dict[str, Any] | None:
+    """Return the document that a draft would be submitted as, None while something still stops it."""
+    defaults = followed(session, campaign)
+    draft = filled(row.draft, defaults)
+    resolved, faults = _resolve(session, campaign=campaign, draft=draft, renderer=renderer, actor=actor, now=now)
+    return None if faults else _document(session, campaign, draft, resolved, language=defaults.language)
 
 
 def _resolve(
@@ -191,7 +219,9 @@ def known_variables(session: Session, draft: Mapping[str, Any], *, marketing: bo
     return frozenset(names)
 
 
-def _document(session: Session, campaign: Campaign, draft: Mapping[str, Any], resolved: Resolved) -> dict[str, Any]:
+def _document(
+    session: Session, campaign: Campaign, draft: Mapping[str, Any], resolved: Resolved, *, language: str
+) -> dict[str, Any]:
     workspace = session.get_one(Workspace, bound_tenant(session))
     marketing = Purpose(campaign.purpose) is Purpose.MARKETING
     return {
@@ -204,6 +234,7 @@ def _document(session: Session, campaign: Campaign, draft: Mapping[str, Any], re
         "payload": (draft.get("payload") or {}).get("fields", []),
         "workspace": {"name": workspace.name},
         "time_zone": draft["time_zone"],
+        "language": language,
         "settings": resolved_settings(draft.get("settings") or {}, marketing=marketing, workspace=_cap_of(workspace)),
         "steps": [
             _step(step, draft["time_zone"], resolved.channels[index], resolved.checked[index])

@@ -15,8 +15,13 @@ from saas.campaigns import queries as campaigns
 from saas.campaigns.models import Campaign, Revision
 from saas.campaigns.rules.document import Damaged, Document, read
 from saas.campaigns.rules.lifecycle import campaign_after
+from saas.campaigns.rules.policy import drifted
+from saas.campaigns.service.confirmation import drift_limit
 from saas.campaigns.service.control import hold
-from saas.campaigns.types import CampaignKind, CampaignMove, CampaignState
+from saas.campaigns.service.signed import HELD
+from saas.campaigns.types import CampaignKind, CampaignMove, CampaignState, Part
+from saas.channels import queries as channels
+from saas.channels.rules import fingerprint_of
 from saas.journeys.rules import GRACE
 from saas.journeys.steps import email
 from saas.kernel.ids import show
@@ -28,13 +33,14 @@ from saas.platform.agenda.types import Piece
 from saas.platform.db import bound_tenant
 from saas.platform.seal.service import is_sealed
 from saas.sending.types import send_work
+from saas.tenants.service.standing import is_active
 
 _WHILE_SEALED: Final = timedelta(seconds=30)
 
 
 def start(session: Session, campaign_id: UUID, now: datetime) -> Piece:
     """Do what a campaign's agenda row asks for: start it, or let it go on after a pause or a new publication."""
-    if is_sealed(session):
+    if is_sealed(session) or not is_active(session):
         return Piece(units=0, again_at=now + _WHILE_SEALED)
     return _start(session, campaign_id, now)
 
@@ -51,19 +57,28 @@ def _start(session: Session, campaign_id: UUID, now: datetime) -> Piece:
     document = _signed_document(session, campaign, revision, now)
     if document is None:
         return Piece(units=1)
+    if _begin(session, campaign, revision, document, now):
+        _open_runs(session, campaign, revision, document, now)
+        _wake_runs(session, campaign, now)
+    return Piece(units=1)
+
+
+def _begin(session: Session, campaign: Campaign, revision: Revision, document: Document, now: datetime) -> bool:
+    """Begin what has not begun; False when it was held instead, because it is late or its audience has changed."""
     begins = campaign.started_at is None  # also when it was held before its start and a person let it go on
-    if CampaignState(campaign.state) is CampaignState.SCHEDULED:
-        if _missed(campaign, revision, now):
-            facts = {"planned_at": revision.effective_at.isoformat()}
-            hold(session, campaign=campaign, reason="its start was missed", now=now, facts=facts)
-            return Piece(units=1)
+    scheduled = CampaignState(campaign.state) is CampaignState.SCHEDULED
+    if scheduled and _missed(campaign, revision, now):
+        planned = revision.effective_at.isoformat() if revision.effective_at else None
+        facts = {"part": Part.START.value, "planned_at": planned}
+        hold(session, campaign=campaign, reason="its start was missed", now=now, facts=facts)
+        return False
+    if begins and not _enter(session, campaign, revision, document, now):
+        return False
+    if scheduled:
         _activate(session, campaign, revision, now)
     if begins:
         campaign.started_at = now
-        _snapshot(session, campaign, document, now)
-    _open_runs(session, campaign, revision, document, now)
-    _wake_runs(session, campaign, now)
-    return Piece(units=1)
+    return True
 
 
 def _signed_document(session: Session, campaign: Campaign, revision: Revision, now: datetime) -> Document | None:
@@ -75,11 +90,23 @@ def _signed_document(session: Session, campaign: Campaign, revision: Revision, n
         reason = "the stored document is not the one that was signed"
         hold(session, campaign=campaign, reason=reason, now=now, facts={"part": "document", "revision": revision.no})
         return None
-    if not campaigns.is_approved(session, campaign_id=campaign.campaign_id, no=revision.no, content_hash=expected):
-        reason = "there is no approval for exactly this content"
-        hold(session, campaign=campaign, reason=reason, now=now, facts={"part": "approval", "revision": revision.no})
+    part = campaigns.approval_at(session, revision) or _changed_channel(session, document)
+    if part is not None:
+        hold(
+            session, campaign=campaign, reason=HELD[part], now=now, facts={"part": part.value, "revision": revision.no}
+        )
         return None
     return document
+
+
+def _changed_channel(session: Session, document: Document) -> Part | None:
+    """Return the part when a channel configuration is not the signed one: nothing is even prepared then (U16)."""
+    live = (channels.find(session, step.channel_id) for step in document.steps)
+    same = (
+        row is not None and row.archived_at is None and fingerprint_of(row) == step.channel
+        for row, step in zip(live, document.steps, strict=True)
+    )
+    return None if all(same) else Part.CHANNEL
 
 
 def _missed(campaign: Campaign, revision: Revision, now: datetime) -> bool:
@@ -124,10 +151,44 @@ def _has_run(session: Session, campaign: Campaign, step_no: int) -> bool:
     return session.scalar(found.limit(1)) is not None
 
 
-def _snapshot(session: Session, campaign: Campaign, document: Document, now: datetime) -> None:
-    """Enter the cohort: members of list and segment at the effective start; nobody joins later, nobody leaves (R4)."""
+class _TooFar(Exception):
+    """The audience differs too far from the signed one: nobody is entered."""
+
+    def __init__(self, *, signed: int | None, people: int) -> None:
+        super().__init__()
+        self.signed, self.people = signed, people
+
+
+def _enter(session: Session, campaign: Campaign, revision: Revision, document: Document, now: datetime) -> bool:
+    """Enter the cohort, unless it differs too far from the one that was signed: then it is held (R13)."""
+    try:
+        with session.begin_nested():
+            _enter_near(session, campaign, revision, document, now)
+    except _TooFar as far:
+        session.refresh(campaign)
+        facts = {
+            "part": Part.AUDIENCE.value, "revision": revision.no, "signed": far.signed, "people": far.people,
+        }  # fmt: skip
+        reason = f"the audience has {far.people} people now, {far.signed} when it was signed"
+        hold(session, campaign=campaign, reason=reason, now=now, facts=facts)
+        return False
+    return True
+
+
+def _enter_near(session: Session, campaign: Campaign, revision: Revision, document: Document, now: datetime) -> None:
+    people = _snapshot(session, campaign, document, now)
+    limit, signed = drift_limit(session, revision)
+    if people is not None and drifted(limit, signed=signed, found=people):
+        raise _TooFar(signed=signed, people=people)
+
+
+def _snapshot(session: Session, campaign: Campaign, document: Document, now: datetime) -> int | None:
+    """Enter the cohort: members of list and segment at the effective start; nobody joins later, nobody leaves (R4).
+
+    Returns how many those are; None where calls name the people.
+    """
     if document.list_id is None:
-        return
+        return None
     rule = segment.parse(document.rule, kinds=attribute_kinds(session)) if document.rule else None
     members = members_select(session, list_id=document.list_id, rule=rule).subquery("members")
     rows = sa.select(
@@ -142,7 +203,11 @@ def _snapshot(session: Session, campaign: Campaign, document: Document, now: dat
     ).order_by(members.c.contact_id)
     columns = ["tenant_id", "entry_id", "campaign_id", "occurrence", "contact_id", "entry_key", "single", "entered_at"]
     with steady_plans(session):
-        session.execute(sa.insert(Entry).from_select(columns, rows, include_defaults=False))
+        done = session.execute(
+            sa.insert(Entry).from_select(columns, rows, include_defaults=False),
+            execution_options={"preserve_rowcount": True},
+        )
+    return int(getattr(done, "rowcount"))  # noqa: B009  only results of cursors have it, so its type does not name it
 
 
 def _wake_runs(session: Session, campaign: Campaign, now: datetime) -> None:

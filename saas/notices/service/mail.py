@@ -5,6 +5,7 @@ import socket
 import ssl
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 import structlog
 
@@ -33,13 +34,16 @@ class _Connection(smtplib.SMTP):
         return egress.start_tls(found, server_name=host) if self.server.security is Security.TLS else found
 
 
-def send(mail: SystemMail, *, settings: Settings, now: datetime) -> None:
-    """Send a mail; it is with the server when this returns. Raises MailNotSent: trying again later may work."""
+def send(mail: SystemMail, *, settings: Settings, now: datetime, mail_id: UUID | None = None) -> None:
+    """Send a mail; it is with the server when this returns. Raises MailNotSent: trying again later may work.
+
+    mail_id: makes the Message-ID; the same one at each try, where a mail could leave twice, lets mailboxes see it.
+    """
     server = server_of(settings.system_smtp_url)
     _, sender = mailbox(settings.system_mail_from)
     to = ascii_address(mail.to)
     domain = sender.partition("@")[2]
-    data = build(mail, sender=settings.system_mail_from, date=now, message_id=f"{uuid7()}@{domain}")
+    data = build(mail, sender=settings.system_mail_from, date=now, message_id=f"{mail_id or uuid7()}@{domain}")
     try:
         with _Connection(server, allow=settings.egress_allow, local_name=domain) as smtp:
             _protect(smtp)

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from saas.platform.agenda.models import Agenda, TenantTurn
-from saas.platform.agenda.types import Queue, Work
+from saas.platform.agenda.types import INSTALLATION, Queue, Work
 from saas.platform.db import bound_tenant
 
 _RING: Final = "ring"
@@ -62,6 +62,16 @@ def arm(
             set_={"due_at": sa.func.least(Agenda.due_at, row.excluded.due_at), "failures": 0},
         )
     )
+    ring_for(session, work)
+
+
+def arm_for_installation(session: Session, *, work: Work, subject: UUID, due_at: datetime) -> None:
+    """Have work done that belongs to no tenant. It takes turns with the tenants; its handler sees no tenant's rows."""
+    give_turn(session, INSTALLATION)
+    row = insert(Agenda).values(
+        tenant_id=INSTALLATION, kind=work.name, queue=work.queue.value, subject=str(subject), due_at=due_at
+    )
+    session.execute(row.on_conflict_do_nothing())
     ring_for(session, work)
 
 

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy.orm import Session
+
+INSTALLATION: Final = UUID(int=0)  # stands where work has a tenant, for work that belongs to none
 
 
 class Queue(StrEnum):

@@ -21,6 +21,7 @@ from saas.platform.db import bound_tenant
 from saas.platform.secrets.models import TenantKey
 
 _VERSION: Final = b"\x01"
+_PERSONAL: Final = b"\x81"
 _NONCE: Final = 12
 
 
@@ -43,12 +44,19 @@ class Vault:
     def __init__(self, master_key: bytes) -> None:
         self._master = AESGCM(master_key)
         self._links = blake2b(b"links", key=master_key, digest_size=32).digest()
+        self._people = AESGCM(blake2b(b"people", key=master_key, digest_size=32).digest())
         self._pepper = blake2b(b"address", key=master_key, digest_size=32).digest()
+        self._audit = blake2b(b"audit", key=master_key, digest_size=32).digest()
 
     @property
     def link_key(self) -> bytes:
         """The root of all link-token keys (ledger.md, links)."""
         return self._links
+
+    @property
+    def audit_seed(self) -> bytes:
+        """The private part of the key that signs heads of the audit chain (docs/audit.md)."""
+        return self._audit
 
     def address_hash(self, address_key: str) -> bytes:
         """Return the 16 bytes under which an address stands in suppression lists; keyed, so that they tell nothing."""
@@ -77,6 +85,22 @@ class Vault:
             msg = "sealed for another place"
             raise Unreadable(msg) from None
 
+    def seal_personal(self, secret: str, *, place: Place) -> bytes:
+        """Return the sealed form of a secret that belongs to a person and no tenant; `place.row` is their account."""
+        nonce = randomness.token_bytes(_NONCE)
+        return _PERSONAL + nonce + self._people.encrypt(nonce, secret.encode(), _bound_personally(place))
+
+    def open_personal(self, sealed: bytes, *, place: Place) -> str:
+        """Return a person's secret. Raises Unreadable."""
+        nonce, text = sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :]
+        msg = "sealed for another person or place, or under another MASTER_KEY"
+        if sealed[:1] != _PERSONAL:
+            raise Unreadable(msg)
+        try:
+            return self._people.decrypt(nonce, text, _bound_personally(place)).decode()
+        except InvalidTag:
+            raise Unreadable(msg) from None
+
     def _newest_key(self, session: Session, now: datetime) -> tuple[UUID, bytes]:
         tenant = bound_tenant(session)
         row = session.scalars(
@@ -100,3 +124,7 @@ class Vault:
 
 def _bound(tenant: UUID, place: Place) -> bytes:
     return b"|".join((tenant.bytes, place.table.encode(), place.row.bytes, place.column.encode(), _VERSION))
+
+
+def _bound_personally(place: Place) -> bytes:
+    return b"|".join((b"person", place.table.encode(), place.row.bytes, place.column.encode(), _PERSONAL))

@@ -15,10 +15,11 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from saas.campaigns.queries import APPROVED_SQL, SIGNERS_SQL
 from saas.campaigns.rules.document import FrequencyCap
 from saas.channels.queries import FINGERPRINT_SQL
 from saas.kernel import fault
-from saas.ledger.queries import SKIP_JOINS, SKIP_REASON
+from saas.ledger.queries import LATELY, SKIP_JOINS, SKIP_REASON
 from saas.platform import driver
 from saas.platform.agenda.types import Work
 from saas.platform.db import bound_tenant
@@ -31,7 +32,8 @@ _STATEMENT: Final = """
     WITH gate AS MATERIALIZED (
         SELECT c.campaign_id FROM run r JOIN campaign c ON c.tenant_id = r.tenant_id AND c.campaign_id = r.campaign_id
         WHERE r.tenant_id = :tenant AND r.run_id = :run AND r.state = 'running' AND c.state = 'active'
-          AND NOT EXISTS (SELECT FROM seal WHERE sealed_at IS NOT NULL) FOR SHARE OF c
+          AND NOT EXISTS (SELECT FROM seal WHERE sealed_at IS NOT NULL)
+          AND EXISTS (SELECT FROM tenant t WHERE t.tenant_id = :tenant AND t.state = 'active') FOR SHARE OF c
     ), good AS MATERIALIZED (
         SELECT r.run_id, r.step_no, ch.version AS channel_version
         FROM gate JOIN run r ON r.tenant_id = :tenant AND r.run_id = :run AND r.content_hash = :content_hash
@@ -40,8 +42,7 @@ _STATEMENT: Final = """
           AND 'v1:' || encode(sha256(v.document), 'hex') = r.content_hash
         JOIN channel_configuration ch ON ch.tenant_id = r.tenant_id AND ch.channel_id = r.channel_id
           AND ch.archived_at IS NULL AND {fingerprint} = r.channel_fingerprint
-        WHERE EXISTS (SELECT FROM approval a WHERE a.tenant_id = r.tenant_id AND a.campaign_id = r.campaign_id
-          AND a.revision_no = r.revision_no AND a.decision = 'approve' AND a.content_hash = r.content_hash)
+        WHERE {approved} AND {signers}
     ), picked AS MATERIALIZED (
         SELECT k.no FROM chunk k JOIN good ON k.tenant_id = :tenant AND k.run_id = good.run_id
         WHERE k.state = 'pending' AND k.not_before <= :now
@@ -82,11 +83,8 @@ _STATEMENT: Final = """
     FROM taken CROSS JOIN good CROSS JOIN following LEFT JOIN allowed a ON true ORDER BY a.contact_id, a.entry_id
 """
 # One grouped query a chunk (reliability.md 2): what people got lately from marketing runs, whatever the campaign.
-_LATELY: Final = """, lately AS MATERIALIZED (
-        SELECT d.contact_id, count(*) AS messages FROM delivery d
-        JOIN run r ON r.tenant_id = :tenant AND r.run_id = d.run_id
-        JOIN campaign c ON c.tenant_id = :tenant AND c.campaign_id = r.campaign_id AND c.purpose = 'marketing'
-        WHERE d.tenant_id = :tenant AND d.claimed_at > :capped_since AND (d.exc IS NULL OR d.exc = 'uncertain')
+_LATELY: Final = f""", lately AS MATERIALIZED (
+        {LATELY}
           AND d.contact_id = ANY(ARRAY(SELECT e.contact_id FROM taken CROSS JOIN LATERAL unnest(taken.entry_ids)
             AS x(entry_id) JOIN entry e ON e.tenant_id = :tenant AND e.entry_id = x.entry_id))
         GROUP BY d.contact_id
@@ -192,6 +190,8 @@ def _statement(*, fields: int, keeps_merge: bool, capped: bool, metered: bool) -
     pairs = ", ".join(f"CAST(:field{n} AS text), ct.attributes -> CAST(:field{n} AS text)" for n in range(fields))
     text = _STATEMENT.format(
         fingerprint=FINGERPRINT_SQL,
+        approved=APPROVED_SQL.format(of="r", no="r.revision_no"),
+        signers=SIGNERS_SQL.format(of="r", no="r.revision_no"),
         lately=_LATELY if capped else "",
         merge=f"jsonb_strip_nulls(jsonb_build_object({pairs}))" if fields else "NULL::jsonb",
         reason=SKIP_REASON,

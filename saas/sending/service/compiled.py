@@ -10,18 +10,14 @@ from sqlalchemy.orm import Session
 
 from saas.campaigns.models import Revision
 from saas.campaigns.rules.document import Damaged, Document, Step, read, tries_for_s
-from saas.channels.types import Purpose
+from saas.campaigns.service.letter import fields_of, is_marketing, letter_of
 from saas.content.jail.renderer import Renderer
-from saas.content.rules.links import track
-from saas.content.service import Letter, compile_letter
-from saas.content.types import EmailContent, Letterhead, Sender
-from saas.kernel.ids import show
+from saas.content.service import Letter
 from saas.ledger.models import Run
 from saas.platform.db import bound_tenant
 from saas.sending.service.claim import Wanted
 
 _KEPT: Final = 64
-_CONTACT: Final = "contact."
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,22 +76,11 @@ def _compile(session: Session, run: Run, renderer: Renderer) -> Compiled:
     step = document.step(run.step_no)
     if dict(step.channel) != run.channel_fingerprint:
         raise Damaged("the run's channel is not the one in the document")
-    marketing = Purpose(document.purpose) is Purpose.MARKETING
-    return Compiled(document, step, _letter(renderer, document, step, run), _wanted(document, step, run, marketing))
-
-
-def _letter(renderer: Renderer, document: Document, step: Step, run: Run) -> Letter:
-    marketing = Purpose(document.purpose) is Purpose.MARKETING
-    sources = EmailContent(**step.content)
-    # Transactional messages track nothing (ledger.md, links): secrets in their links never pass our logs.
-    content = track(sources).content if marketing else sources
-    sender = Sender(step.channel["from_name"], step.channel["from_address"], step.channel["reply_to"] or "")
-    letterhead = Letterhead(sender, marketing=marketing, campaign_id=show("cam", run.campaign_id))
-    return compile_letter(renderer, content, letterhead, campaign_name="", workspace_name=document.workspace_name)
+    letter = letter_of(renderer, document, step, campaign_id=run.campaign_id)
+    return Compiled(document, step, letter, _wanted(document, step, run, is_marketing(document)))
 
 
 def _wanted(document: Document, step: Step, run: Run, marketing: bool) -> Wanted:  # noqa: FBT001  a fact, no switch
-    fields = sorted(name.removeprefix(_CONTACT) for name in step.used if name.startswith(_CONTACT))
     return Wanted(
         run_id=run.run_id,
         campaign_id=run.campaign_id,
@@ -106,6 +91,6 @@ def _wanted(document: Document, step: Step, run: Run, marketing: bool) -> Wanted
         dated=run.dated,
         marketing=marketing,
         topic=document.topic,
-        fields=tuple(field for field in fields if field != "email"),
+        fields=tuple(fields_of(step)),
         cap=document.cap,
     )

@@ -37,10 +37,12 @@ from saas.sending.types import CHUNK_PEOPLE, BreakerState, send_work
 
 _LOOK: Final = sa.text(
     f"""
-    SELECT ch.purpose, ch.rate_per_minute AS ceiling, w.rate_per_minute AS workspace_rate, w.messages_per_month,
+    SELECT t.state = 'active' AS active, ch.purpose, ch.rate_per_minute AS ceiling,
+      w.rate_per_minute AS workspace_rate, w.messages_per_month,
       p.paced_until AS workspace_paced, h.channel_id IS NOT NULL AS known, h.paced_until,
       {", ".join(f"h.{name}" for name in HEALTH_COLUMNS)}
     FROM channel_configuration ch JOIN workspace w ON w.tenant_id = ch.tenant_id
+    JOIN tenant t ON t.tenant_id = ch.tenant_id
     LEFT JOIN channel_health h ON h.tenant_id = ch.tenant_id AND h.channel_id = ch.channel_id
     LEFT JOIN workspace_pace p ON p.tenant_id = ch.tenant_id
     WHERE ch.tenant_id = :tenant AND ch.channel_id = :channel
@@ -82,6 +84,8 @@ _HALF_OPEN: Final = sa.text(
     WHERE tenant_id = :tenant AND channel_id = :channel AND breaker = 'open' RETURNING channel_id
     """
 )
+
+WHILE_AT_REST: Final = timedelta(seconds=30)  # how often a workspace that is suspended is looked at again
 
 log = structlog.get_logger()
 
@@ -153,6 +157,8 @@ def admit(session: Session, *, channel_id: UUID, now: datetime) -> Admission:
     row = session.execute(_LOOK, values).one_or_none()
     if row is None:
         return Admission()  # the claim says what is wrong with the channel
+    if not row.active:
+        return Admission(again_at=now + WHILE_AT_REST)
     seen = _Limits(
         channel_id=channel_id,
         health=health_of(row) if row.known else Health(),

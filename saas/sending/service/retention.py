@@ -18,7 +18,7 @@ _FORGET: Final = sa.text(
 )
 
 
-def forget_merge(session: Session, *, now: datetime, limit: int) -> int:
+def forget_merge(session: Session, *, now: datetime, limit: int, kept: timedelta = KEPT) -> int:
     """Empty the merge values of old messages, at most so many. Returns how many those were."""
-    values = {"tenant": bound_tenant(session), "before": now - KEPT, "limit": limit}
+    values = {"tenant": bound_tenant(session), "before": now - kept, "limit": limit}
     return len(session.execute(_FORGET, values).all())

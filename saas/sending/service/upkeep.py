@@ -8,7 +8,9 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.orm import Session
 
-from saas.accounts import service as accounts
+from saas.accounts.service.guard import forget_tries
+from saas.accounts.service.mails import forget_mails
+from saas.accounts.service.sessions import forget_sessions
 from saas.campaigns.types import SETTLE_STOP, START_CAMPAIGN
 from saas.platform.agenda import service as agenda
 from saas.platform.agenda.types import Queue, Work
@@ -62,7 +64,8 @@ def go_round(engine: sa.Engine, *, now: datetime) -> bool:
             except Exception:
                 # One workspace that cannot be visited must not keep us from the others.
                 log.exception("upkeep.failed", tenant=str(tenant_id))
-        accounts.forget_sessions(guard, now=now, limit=_SESSIONS)
+        for forget in (forget_sessions, forget_tries, forget_mails):
+            forget(guard, now=now, limit=_SESSIONS)
         guard.commit()
     return True
 

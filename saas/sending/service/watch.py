@@ -27,7 +27,13 @@ _MARKS: Final = {
     OutcomeKind.UNKNOWN: Mark.OFFERED,
 }
 
-_LOOK: Final = sa.text("SELECT state FROM campaign WHERE tenant_id = :tenant AND campaign_id = :campaign")
+# A workspace that was suspended meanwhile stops its senders as a stopped campaign does.
+_LOOK: Final = sa.text(
+    """
+    SELECT c.state FROM campaign c JOIN tenant t ON t.tenant_id = c.tenant_id AND t.state = 'active'
+    WHERE c.tenant_id = :tenant AND c.campaign_id = :campaign
+    """
+)
 _OPTED_OUT: Final = sa.text(
     """
     SELECT contact_id, 'unsubscribed' AS reason FROM consent

@@ -72,7 +72,7 @@ _STANDS_STILL: Final = sa.text(
     """
 )
 _HELD: Final = sa.text(
-    "SELECT campaign_id, project_id, held_reason FROM campaign WHERE tenant_id = :tenant AND state = 'held'"
+    "SELECT campaign_id, project_id, held_reason, held_part FROM campaign WHERE tenant_id = :tenant AND state = 'held'"
 )
 _FAILING: Final = sa.text(
     """
@@ -160,7 +160,7 @@ def _quota_used(session: Session, now: datetime) -> list[_Finding]:
 def _held(row: sa.Row[Any]) -> _Finding:
     reason = row.held_reason or "a person must decide"
     text = f"A campaign is held: {reason}. Nothing of it is sent until somebody decides."
-    return _Finding(AlertKind.HELD, show("cam", row.campaign_id), text, project_id=row.project_id)
+    return _Finding(AlertKind.HELD, show("cam", row.campaign_id), text, {"part": row.held_part}, row.project_id)
 
 
 def _not_started(row: sa.Row[Any]) -> _Finding:

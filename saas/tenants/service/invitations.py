@@ -1,7 +1,8 @@
 """Invitations by mail: make, send, resend, withdraw, accept."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -11,23 +12,25 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from saas.accounts import queries as accounts
-from saas.accounts import service as identity
 from saas.accounts.models import Account
 from saas.accounts.rules import address_key, token_hash
+from saas.accounts.service import people as identity
+from saas.accounts.service import second_step, signing_in
+from saas.accounts.types import Origin, Refused
 from saas.audit import service as audit
 from saas.kernel.errors import Invalid
 from saas.kernel.ids import show, uuid7
 from saas.notices.rules import ascii_address
 from saas.notices.service import mail as notices
 from saas.permissions.policy import require, require_grant, require_somewhere
-from saas.permissions.types import Action, Actor, ActorKind, Role
+from saas.permissions.types import Action, Actor, ActorKind, Role, WorkspaceAtRest
 from saas.platform.agenda.service import arm, disarm
 from saas.platform.db import bind, bound_tenant
 from saas.platform.settings import Settings
 from saas.tenants import queries
 from saas.tenants.models import Invitation
 from saas.tenants.rules import invitation_mail, new_token, read_token, state_of
-from saas.tenants.service import members, workspaces
+from saas.tenants.service import brand, members, standing, workspaces
 from saas.tenants.types import (
     INVITATION_MAIL,
     InvitationClosed,
@@ -55,7 +58,7 @@ def invite(session: Session, *, actor: Actor, people: Sequence[Invited], hours: 
 
 def _invite(session: Session, *, actor: Actor, person: Invited, expires_at: datetime, now: datetime) -> Reply:
     try:
-        email = address_key(person.email)
+        email = address_key(_address_of(session, actor, person))
         ascii_address(email)
         workspaces.check_project(session, person.project_id)
     except Invalid as error:
@@ -80,6 +83,25 @@ def _invite(session: Session, *, actor: Actor, person: Invited, expires_at: date
         invitation_id=found,
         expires_at=expires_at,
     )
+
+
+def _address_of(session: Session, actor: Actor, person: Invited) -> str:
+    """Return the address that a line means: its own, that of whom was picked, or of the one with that name (A13).
+
+    Only people whom the inviter could pick are found by name: a name is no way to learn who is known here.
+    """
+    if person.account_id is None and ("@" in person.email or not person.email.strip()):
+        return person.email
+    known = queries.known_people(session, actor)
+    if person.account_id is not None:
+        found = [row for row in known if row.account_id == person.account_id]
+    else:
+        found = [row for row in known if row.name.casefold() == person.email.strip().casefold()]
+    if not found:
+        raise Invalid.at("/email", "Nobody of this name is known here; enter an address.")
+    if len(found) > 1:
+        raise Invalid.at("/email", "Several people have this name; enter the address.")
+    return found[0].email
 
 
 def _put_invitation(
@@ -179,6 +201,7 @@ def send_invitation(session: Session, *, invitation_id: UUID, settings: Settings
         name=row.name,
         inviter=inviter.name,
         workspace=queries.workspace(session).name,
+        look=brand.mail_look(session),
         role=Role(row.role),
         url=f"{settings.public_url}/invitations/{token}",
         expires_at=row.expires_at,
@@ -196,45 +219,80 @@ def look_at_invitation(session: Session, *, token: str, now: datetime) -> OpenIn
         role=Role(row.role),
         workspace_name=queries.workspace(session).name,
         has_password=account is not None and account.password_hash is not None,
+        has_second_step=account is not None and second_step.is_on(session, account.account_id),
     )
 
 
 def accept(
-    session: Session, *, token: str, name: str, password: str, user_agent: str, settings: Settings, now: datetime
-) -> tuple[Account, str] | None:
-    """Accept an invitation and sign in; returns the account and its session's token.
+    session: Session,
+    *,
+    token: str,
+    name: str,
+    password: str,
+    code: str,
+    origin: Origin,
+    tools: signing_in.Tools,
+    now: datetime,
+) -> signing_in.Opened | Refused:
+    """Accept an invitation and sign in.
 
-    A new account gets the password; one that has a password must give it. None for a wrong one: the caller commits the
-    counted try and refuses. Raises InvitationGone, Invalid, LockedOut, LastAdmin.
+    A new account gets the password; one that has a password must give it, and a code if it has a second step. When
+    that is refused, the caller commits the counted try and says so. Raises InvitationGone, Invalid, LockedOut,
+    LastAdmin.
     """
     row = _by_token(session, token, now)
-    account = accounts.account_at(session, row.email)
-    opened: tuple[Account, str] | None = None
-    if account is not None and (account.password_hash is not None or account.suspended_at is not None):
-        opened = identity.sign_in(
-            session,
-            email=row.email,
-            password=password,
-            user_agent=user_agent,
-            now=now,
-            hours=settings.session_hours,
-            cost=settings.password_cost,
-        )
-        if opened is None:
-            return None
-    # Of two that hold the same link, one changes the row, and the other finds it changed.
-    if _update_open(session, row, token_hash=None, accepted_at=now) is None:
-        raise InvitationGone
-    if opened is None:
-        account = identity.first_password(
-            session, email=row.email, name=name or row.name, password=password, now=now, cost=settings.password_cost
-        )
-        opened = (
-            account,
-            identity.open_session(session, account, user_agent=user_agent, now=now, hours=settings.session_hours),
-        )
-    _join(session, row, opened[0], now)
+    if not standing.is_active(session):
+        raise WorkspaceAtRest("This workspace is at rest at the moment. Follow the link again when it is active.")
+
+    def take() -> None:
+        # Of two that hold the same link, one changes the row, and the other finds it changed.
+        if _update_open(session, row, token_hash=None, accepted_at=now) is None:
+            raise InvitationGone
+
+    who = Bearer(row.email, name or row.name, password, code)
+    opened = enter(session, who, origin=origin, tools=tools, take=take, now=now)
+    if not isinstance(opened, Refused):
+        _join(session, row, opened.account, now)
     return opened
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """Who holds an invitation's link, and what they typed."""
+
+    email: str
+    name: str
+    password: str = field(repr=False)
+    code: str = field(repr=False)
+
+
+def enter(
+    session: Session,
+    who: Bearer,
+    *,
+    origin: Origin,
+    tools: signing_in.Tools,
+    take: Callable[[], None],
+    now: datetime,
+) -> signing_in.Opened | Refused:
+    """Sign in whoever holds an invitation's link; a new account gets the password.
+
+    take: spends the invitation, after a known account has proven itself and before a new one is made.
+    """
+    account = accounts.account_at(session, who.email)
+    if account is not None and (account.password_hash is not None or account.suspended_at is not None):
+        found = signing_in.sign_in(
+            session, email=who.email, password=who.password, code=who.code, origin=origin, tools=tools, now=now
+        )
+        if not isinstance(found, Refused):
+            take()
+        return found
+    take()
+    cost, hours = tools.settings.password_cost, tools.settings.session_hours
+    account = identity.first_password(
+        session, email=who.email, name=who.name, password=who.password, now=now, cost=cost
+    )
+    return signing_in.open_for(session, account, origin=origin, hours=hours, now=now)
 
 
 def _join(session: Session, row: Invitation, account: Account, now: datetime) -> None:

@@ -5,25 +5,39 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from saas.accounts.rules import address_key
 from saas.audit import service as audit
 from saas.kernel.errors import Invalid, NotFound, Stale
 from saas.kernel.ids import show, uuid7
-from saas.permissions.models import RoleGrant
+from saas.permissions.models import RoleGrant, StaffReach
 from saas.permissions.policy import require
+from saas.permissions.queries import staff_role
 from saas.permissions.rules import roles_with
 from saas.permissions.types import Action, Actor, LacksRight, Role
 from saas.platform.agenda.service import give_turn
 from saas.platform.db import bind, bound_tenant
 from saas.tenants import queries
 from saas.tenants.models import Agency, Project, Tenant, Workspace
-from saas.tenants.rules import check_cap, check_time_zone
+from saas.tenants.rules import check_cap, check_colour, check_time_zone, slug_of
 from saas.tenants.types import NameTaken
 
+# Channels belong to a floor above; of a project's only that they exist and serve its purpose is asked here.
+_CHANNEL: Final = sa.table(
+    "channel_configuration",
+    sa.column("tenant_id", sa.Uuid()),
+    sa.column("channel_id", sa.Uuid()),
+    sa.column("purpose", sa.Text()),
+    sa.column("archived_at", sa.DateTime(timezone=True)),
+)
+
 COLOURS: Final = 8
+_REGISTRY: Final = frozenset({"slug", "api_calls_per_day", "api_calls_per_month"})
+_AGENCYS: Final = frozenset({"contacts_most", "api_calls_per_day", "api_calls_per_month"})
 
 
 def create_agency(session: Session, *, name: str, owner_id: UUID, now: datetime) -> Agency:
@@ -55,8 +69,14 @@ def create_workspace(
         raise LacksRight(Action.WORKSPACE_CREATE, roles_with(Action.WORKSPACE_CREATE))
     check_time_zone(time_zone)
     tenant_id = uuid7()
-    session.add(Tenant(tenant_id=tenant_id, agency_id=agency_id, created_at=now))
+    slug = _free_slug(session, agency_id, slug_of(name))
+    session.add(Tenant(tenant_id=tenant_id, agency_id=agency_id, created_at=now, slug=slug))
     session.flush()
+    if (
+        actor.account_id is not None
+        and staff_role(session, account_id=actor.account_id, agency_id=agency_id) is not Role.AGENCY_OWNER
+    ):
+        _look_after(session, actor.account_id, tenant_id, agency_id, now)
     bind(session, tenant_id)
     give_turn(session, tenant_id)
     row = Workspace(
@@ -64,6 +84,7 @@ def create_workspace(
         name=name.strip(),
         time_zone=time_zone,
         language=language,
+        languages=[language],
         colour=tenant_id.int % COLOURS + 1,
         created_at=now,
         updated_at=now,
@@ -75,20 +96,65 @@ def create_workspace(
     return row
 
 
+def _free_slug(session: Session, agency_id: UUID, wanted: str) -> str:
+    taken = session.scalar(sa.select(Tenant.slug).where(Tenant.agency_id == agency_id, Tenant.slug == wanted))
+    return wanted if taken is None else f"{wanted}-{uuid7().hex[-8:]}"
+
+
+def _look_after(session: Session, account_id: UUID, tenant_id: UUID, agency_id: UUID, now: datetime) -> None:
+    """Give an administrator of the agency the workspace that they make; an owner reaches it anyway."""
+    session.add(
+        StaffReach(
+            account_id=account_id, tenant_id=tenant_id, agency_id=agency_id, granted_by=account_id, granted_at=now
+        )
+    )
+    session.flush()
+
+
 def update_workspace(
     session: Session, *, actor: Actor, changes: Mapping[str, Any], version: int, now: datetime
 ) -> Workspace:
-    """Change words or limits of the bound workspace. Raises Stale, Invalid, LacksRight."""
+    """Change words, looks or limits of the bound workspace. Raises Stale, Invalid, LacksRight, NameTaken.
+
+    Quotas are the agency's to set: somebody whose rights come from a campaign role alone is refused.
+    """
     require(actor, Action.WORKSPACE_WRITE)
-    if "time_zone" in changes:
-        check_time_zone(changes["time_zone"])
+    _check_words(changes)
+    if _AGENCYS & set(changes) and not actor.may(Action.WORKSPACE_STATE):
+        raise LacksRight(Action.WORKSPACE_STATE, roles_with(Action.WORKSPACE_STATE))
     row = session.get_one(Workspace, bound_tenant(session), with_for_update=True)
-    _change(row, changes, version=version, now=now)
+    own = {name: value for name, value in changes.items() if name not in _REGISTRY}
+    _change(row, own, version=version, now=now)
+    if row.language not in row.languages:
+        row.languages = [row.language, *(other for other in row.languages if other != row.language)]
     check_cap(row.cap_messages, row.cap_days)
+    _change_registry(session, {name: value for name, value in changes.items() if name in _REGISTRY})
     session.flush()
     subject, facts = show("wsp", row.tenant_id), {"changed": sorted(changes)}
     audit.append(session, actor=actor, action="workspace.changed", subject=subject, now=now, facts=facts)
     return row
+
+
+def _check_words(changes: Mapping[str, Any]) -> None:
+    if "time_zone" in changes:
+        check_time_zone(changes["time_zone"])
+    check_colour(changes.get("brand_colour"), on_dark=False, pointer="/brand_colour")
+    check_colour(changes.get("brand_colour_dark"), on_dark=True, pointer="/brand_colour_dark")
+    for name in ("sender_address", "sender_reply_to"):
+        if changes.get(name):
+            address_key(changes[name], pointer=f"/{name}")
+
+
+def _change_registry(session: Session, changes: Mapping[str, Any]) -> None:
+    if not changes:
+        return
+    row = session.get_one(Tenant, bound_tenant(session), with_for_update={"key_share": True})
+    for name, value in changes.items():
+        setattr(row, name, value)
+    try:
+        session.flush()
+    except IntegrityError:
+        raise NameTaken("Another workspace of the agency has this short name.") from None
 
 
 def create_project(session: Session, *, actor: Actor, name: str, now: datetime) -> Project:
@@ -108,17 +174,43 @@ def create_project(session: Session, *, actor: Actor, name: str, now: datetime) 
     return row
 
 
-def rename_project(
-    session: Session, *, actor: Actor, project_id: UUID, name: str, version: int, now: datetime
+def change_project(
+    session: Session, *, actor: Actor, project_id: UUID, changes: Mapping[str, Any], version: int, now: datetime
 ) -> Project:
-    """Rename a project. Raises NotFound, Stale, NameTaken."""
+    """Rename a project, or change what its drafts follow. Raises NotFound, Stale, NameTaken, Invalid."""
     queries.project(session, actor=actor, project_id=project_id)
     require(actor, Action.PROJECT_WRITE, project_id)
     row = session.get_one(Project, (bound_tenant(session), project_id), with_for_update=True)
-    _change(row, {"name": name}, version=version, now=now)
+    _check_defaults(session, project_id, changes)
+    _change(row, changes, version=version, now=now)
     _flush_name(session, row)
-    audit.append(session, actor=actor, action="project.renamed", subject=show("prj", project_id), now=now)
+    action = "project.renamed" if set(changes) == {"name"} else "project.changed"
+    facts = {"changed": sorted(changes)}
+    audit.append(session, actor=actor, action=action, subject=show("prj", project_id), now=now, facts=facts)
     return row
+
+
+def _check_defaults(session: Session, project_id: UUID, changes: Mapping[str, Any]) -> None:
+    """Refuse defaults that no draft could follow. Raises Invalid."""
+    if changes.get("time_zone"):
+        check_time_zone(changes["time_zone"])
+    for purpose in ("marketing", "transactional"):
+        name = f"{purpose}_channel_id"
+        if changes.get(name) is not None and not _has_channel(session, changes[name], purpose):
+            raise Invalid.at(f"/{name}", f"There is no such channel configuration for {purpose} messages in use.")
+    for index, account_id in enumerate(changes.get("approvers", ())):
+        if not queries.may_approve(session, account_id=account_id, project_id=project_id):
+            raise Invalid.at(f"/approvers/{index}", "This person has no role that may approve in this project.")
+
+
+def _has_channel(session: Session, channel_id: UUID, purpose: str) -> bool:
+    found = sa.select(_CHANNEL.c.channel_id).where(
+        _CHANNEL.c.tenant_id == bound_tenant(session),
+        _CHANNEL.c.channel_id == channel_id,
+        _CHANNEL.c.purpose == purpose,
+        _CHANNEL.c.archived_at.is_(None),
+    )
+    return session.scalar(found) is not None
 
 
 def _change(row: Workspace | Project, changes: Mapping[str, Any], *, version: int, now: datetime) -> None:

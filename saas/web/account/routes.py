@@ -3,16 +3,17 @@
 from typing import Any, Final
 from zoneinfo import available_timezones
 
-from flask import Blueprint, Response, redirect, request, url_for
+from flask import Blueprint, Response, redirect, request, session, url_for
 from flask_babel import gettext
 from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response as BaseResponse
 
 from saas.accounts import login
-from saas.accounts import service as accounts
-from saas.accounts.routes import welcome
-from saas.accounts.schemas import SignInArguments
-from saas.accounts.types import LockedOut, WrongCredentials
+from saas.accounts import queries as accounts
+from saas.accounts.routes.accounts import tools, welcome
+from saas.accounts.schemas import CodeArguments, SignInArguments
+from saas.accounts.service import sessions, signing_in
+from saas.accounts.types import CodeWanted, LockedOut, Refused, WrongCode, WrongCredentials
 from saas.http.limits import limiter
 from saas.http.shell import endpoint
 from saas.http.shell import shell as running
@@ -23,7 +24,8 @@ from saas.kernel.paging import MAX_LIMIT, PageRequest
 from saas.permissions.types import Action
 from saas.platform.db import db
 from saas.tenants import queries as tenants
-from saas.tenants.schemas import AcceptArguments, NewWorkspace
+from saas.tenants.schemas.people import AcceptArguments
+from saas.tenants.schemas.workspaces import NewWorkspace
 from saas.tenants.service import invitations, workspaces
 from saas.tenants.types import Door
 from saas.web import forms, words
@@ -71,12 +73,51 @@ def sign_in_now(context: Context) -> BaseResponse:
     errors = loaded.errors
     if not errors:
         try:
-            _checked(context, **loaded.body)
+            return _signed_in(context, loaded.body["email"], loaded.body["password"], wanted)
         except (WrongCredentials, LockedOut) as error:
-            errors = {"password": _refusal(error)}
-        else:
-            return redirect(wanted, code=303)
+            errors = {"password": refusal_word(error)}
     return page("account/sign_in.html", context, status=422, next=wanted, typed=typed, errors=errors)
+
+
+@blp.get("/sign-in/code")
+@endpoint(Scope.PUBLIC_FORM)
+def second_step(context: Context) -> BaseResponse:
+    """Ask for the code of the second step, of somebody whose password was right a moment ago."""
+    if login.waiting_for_code(context.now) is None:
+        return redirect(url_for("web.sign_in"), code=303)
+    return page("account/sign_in_code.html", context, errors={})
+
+
+@blp.post("/sign-in/code")
+@limiter.limit(_tries)
+@endpoint(Scope.PUBLIC_FORM)
+def second_step_now(context: Context) -> BaseResponse:
+    """Take the code and go where the person wanted to go."""
+    waiting = login.waiting_for_code(context.now)
+    if waiting is None:
+        return go("web.sign_in", text=gettext("That took too long. Sign in again."), kind="info")
+    account_id, epoch, wanted = waiting
+    loaded = forms.load(CodeArguments(), forms.typed("code"))
+    errors = loaded.errors
+    if not errors:
+        try:
+            found = signing_in.sign_in_by_code(
+                context.session,
+                account_id=account_id,
+                epoch=epoch,
+                code=loaded.body["code"],
+                origin=login.origin(),
+                tools=tools(context),
+                now=context.now,
+            )
+            welcome(context, found)
+            return redirect(local_path(wanted), code=303)
+        except WrongCredentials:
+            session.clear()
+            return go("web.sign_in", text=gettext("Your password was changed meanwhile. Sign in again."), kind="info")
+        except (WrongCode, LockedOut) as error:
+            errors = {"code": refusal_word(error)}
+    return page("account/sign_in_code.html", context, status=422, errors=errors)
 
 
 @blp.post("/sign-out")
@@ -85,7 +126,7 @@ def sign_out(context: Context) -> Response:
     """End the session, also for a copied cookie."""
     token = login.end()
     if token is not None:
-        accounts.sign_out(context.session, token)
+        sessions.sign_out(context.session, token)
     return go("web.sign_in", text=gettext("You are signed out."))
 
 
@@ -114,7 +155,7 @@ def invitation(context: Context, token: str) -> Response:
 @endpoint(Scope.PUBLIC_FORM)
 def accept_invitation(context: Context, token: str) -> BaseResponse:
     """Accept an invitation and sign in; a known account gives its present password."""
-    typed = forms.typed("name", "password")
+    typed = forms.typed("name", "password", "code")
     loaded = forms.load(AcceptArguments(), {**typed, "token": token})
     errors = loaded.errors
     if not errors:
@@ -122,13 +163,15 @@ def accept_invitation(context: Context, token: str) -> BaseResponse:
             found = invitations.accept(
                 context.session,
                 **loaded.body,
-                user_agent=request.user_agent.string,
-                settings=context.settings,
+                origin=login.origin(),
+                tools=tools(context),
                 now=context.now,
             )
             welcome(context, found)
+        except (WrongCode, CodeWanted) as error:
+            errors = {"code": refusal_word(error)}
         except (WrongCredentials, LockedOut) as error:
-            errors = {"password": _refusal(error)}
+            errors = {"password": refusal_word(error)}
         except Invalid as error:
             context.session.rollback()
             errors = forms.errors_of(error)
@@ -164,24 +207,33 @@ def create_workspace(context: Context) -> Response:
     return _workspaces(context, typed, errors, status=422)
 
 
-def _checked(context: Context, *, email: str, password: str) -> None:
-    found = accounts.sign_in(
+def _signed_in(context: Context, email: str, password: str, wanted: str) -> BaseResponse:
+    """Sign in, or ask for the second step. Raises WrongCredentials, LockedOut."""
+    found = signing_in.sign_in(
         context.session,
         email=email,
         password=password,
-        user_agent=request.user_agent.string,
+        code="",
+        origin=login.origin(),
+        tools=tools(context),
         now=context.now,
-        hours=context.settings.session_hours,
-        cost=context.settings.password_cost,
     )
+    account = accounts.account_at(context.session, email.strip().casefold())
+    if found is Refused.CODE_WANTED and account is not None:
+        login.wait_for_code(account.account_id, epoch=account.epoch, wanted=wanted, now=context.now)
+        return redirect(url_for("web.second_step"), code=303)
     welcome(context, found)
+    return redirect(wanted, code=303)
 
 
-def _refusal(error: DomainError) -> str:
+def refusal_word(error: DomainError) -> str:
+    """Return why a sign-in was refused, as it stands beside the field."""
     if isinstance(error, LockedOut):
-        return str(
-            gettext("Too many wrong passwords. Try again in %(seconds)s s.", seconds=error.extra["retry_after_s"])
-        )
+        return str(gettext("Too many wrong tries. Try again in %(seconds)s s.", seconds=error.extra["retry_after_s"]))
+    if isinstance(error, CodeWanted):
+        return str(gettext("Enter the code of your authenticator app too."))
+    if isinstance(error, WrongCode):
+        return str(gettext("This code is wrong, or it was used before. Wait for the next one."))
     return str(gettext("Email and password do not match."))
 
 

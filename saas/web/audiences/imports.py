@@ -137,7 +137,7 @@ def progress(context: Context, import_id: str) -> Response:
 def errors(context: Context, import_id: str) -> Response:
     """Download what could not be used, and why."""
     found = _id(import_id)
-    content = service.error_file(context.session, actor=context.actor, import_id=found)
+    content = service.error_file(context.session, actor=context.actor, import_id=found, now=context.now)
     headers = {"Content-Disposition": f'attachment; filename="errors-{show("imp", found)}.csv"'}
     return Response(content, content_type="text/csv; charset=utf-8", headers=headers)
 

@@ -1,6 +1,6 @@
 """Edit a draft as one form, ask for approval, take it back, open the next revision."""
 
-from typing import Any
+from typing import Any, Final
 
 from flask import Blueprint, Response, request
 from flask_babel import gettext, ngettext
@@ -12,10 +12,13 @@ from saas.audiences.types import Visibility
 from saas.audit.queries import entries_about
 from saas.campaigns import queries
 from saas.campaigns.models import Revision
+from saas.campaigns.rules.approval import NobodyToAsk
 from saas.campaigns.rules.draft import missing
-from saas.campaigns.schemas import CampaignPatch, DraftIn
+from saas.campaigns.schemas.campaigns import CampaignPatch, DraftIn
 from saas.campaigns.service import approval, submission
 from saas.campaigns.service import draft as drafts
+from saas.campaigns.service.defaults import filled, followed
+from saas.campaigns.service.requests import outside_names
 from saas.campaigns.service.submission import NotReady
 from saas.campaigns.types import CampaignKind
 from saas.channels import queries as channels
@@ -36,6 +39,7 @@ from saas.web.shell import go, page
 
 blp = Blueprint("web_draft", __name__, url_prefix="/w/<workspace>/campaigns/<campaign_id>")
 
+_MOST_NOTE: Final = 2000
 _ALL = PageRequest(MAX_LIMIT)
 
 
@@ -121,7 +125,8 @@ def new_revision(context: Context, campaign_id: str) -> Response:
 def rename(context: Context, campaign_id: str) -> Response:
     """Change the words about a campaign; they are not part of what is signed."""
     found = find(context, campaign_id)
-    loaded = forms.load(CampaignPatch(), forms.typed("name", "description"))
+    tags = [tag.strip() for tag in request.form.get("tags", "").split(",") if tag.strip()]
+    loaded = forms.load(CampaignPatch(), {**forms.typed("name", "description"), "tags": tags})
     if loaded.errors:
         text = " ".join(loaded.errors.values())
         return go("web_campaigns.show_campaign", campaign_id=found.id, text=text, kind="error")
@@ -145,8 +150,12 @@ def _submit(context: Context, found: Found, row: Revision) -> Response:
             no=row.no,
             version=None,
             renderer=renderer(),
+            note=request.form.get("note", "")[:_MOST_NOTE],
             now=context.now,
         )
+    except NobodyToAsk as error:
+        text = gettext("Saved. %(why)s", why=error.detail)
+        return go("web_draft.edit", campaign_id=found.id, text=text, kind="warning")
     except NotReady as error:
         count = len(error.faults)
         text = ngettext(
@@ -199,14 +208,28 @@ def _form(
         conflict=conflict,
         checks=[(_field(fault.pointer), fault.message) for fault in _checks(context, found)],
         audiences=_audiences(context),
-        channels=[
-            (show("chn", row.channel_id), f"{row.name} · {row.from_name} <{row.from_address}>")
-            for row in channels.channels(context.session, _ALL, purpose=Purpose(found.campaign.purpose)).rows
-        ],
+        channels=_channels(context, found),
+        follows=_follows(context, found),
         zones=zones(),
         cap_uses=_cap_uses(context),
         comments=[d for d in _decisions(context, found) if d[1].comment],
     )
+
+
+def _channels(context: Context, found: Found) -> list[tuple[str, str]]:
+    rows = channels.channels(context.session, _ALL, purpose=Purpose(found.campaign.purpose)).rows
+    return [(show("chn", row.channel_id), f"{row.name} · {row.from_name} <{row.from_address}>") for row in rows]
+
+
+def _follows(context: Context, found: Found) -> dict[str, str]:
+    """Return, as first choice of a field, what it follows as long as the draft says nothing of its own."""
+    defaults = followed(context.session, found.campaign)
+    whose = gettext("Follows project") if defaults.zone_of_project else gettext("Follows workspace")
+    words = {"time_zone": f"{whose}: {defaults.time_zone.replace('_', ' ')}", "channel_id": ""}
+    if defaults.channel_id is not None:
+        name = dict(_channels(context, found)).get(show("chn", defaults.channel_id), gettext("out of use"))
+        words["channel_id"] = gettext("Follows project: %(name)s", name=name)
+    return words
 
 
 def _checks(context: Context, found: Found) -> list[Fault]:
@@ -219,6 +242,7 @@ def _checks(context: Context, found: Found) -> list[Fault]:
         )
     kind, marketing = CampaignKind(found.campaign.kind), found.campaign.purpose == Purpose.MARKETING
     draft = draft_form.draft_of(draft_form.shown(row.draft), row.draft)
+    draft = filled(draft, followed(context.session, found.campaign))
     return [
         *missing(draft, kind=kind, marketing=marketing, now=context.now),
         Fault("/steps/0/content/subject", str(gettext("A message needs a subject."))),
@@ -264,5 +288,7 @@ def _audiences(context: Context) -> list[tuple[str, str]]:
 
 def _decisions(context: Context, found: Found) -> list[tuple[str, Any]]:
     rows = queries.decisions(context.session, campaign_id=found.campaign.campaign_id, no=found.revision.no)
-    names = accounts(context.session, [row.account_id for row in rows])
-    return [(names[row.account_id].name, row) for row in rows]
+    names = accounts(context.session, [row.account_id for row in rows if row.account_id])
+    outside = outside_names(context.session, [row.outside_id for row in rows if row.outside_id])
+    known = {account_id: account.name for account_id, account in names.items()} | outside
+    return [(known.get(row.account_id or row.outside_id or row.approval_id, ""), row) for row in rows]

@@ -1,6 +1,7 @@
 """One message as one person would get it, alone, for the sandboxed frames of the pages."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from markupsafe import Markup
 
 from saas.audiences.queries.contacts import contact_in
 from saas.campaigns.models import Campaign, Revision
-from saas.campaigns.service.review import rendered_for
+from saas.campaigns.service.review import rendered_for, rendered_veiled
 from saas.campaigns.service.submission import content_of
 from saas.channels.types import Purpose
 from saas.content.current import renderer
@@ -28,33 +29,48 @@ _FAILURE: Final = Markup(
     '<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
     "<style>body{{font:14px/1.5 sans-serif;margin:16px;color:#7a1420;background:#fff}}</style><p>{text}</p>"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """Whose message is shown: nobody's in particular without a contact; `veiled`, with that person's texts masked."""
+
+    contact_id: UUID | None = None
+    veiled: bool = False
+
+
 _EXAMPLES: Final[Mapping[str, object]] = {"text": "…", "number": 1, "boolean": True}
 
 
-def preview(context: Context, *, campaign: Campaign, row: Revision, step_no: int, contact_id: UUID | None) -> Response:
+def preview(context: Context, *, campaign: Campaign, row: Revision, step_no: int, whose: Whose) -> Response:
     """Return the HTML part alone. Raises NotFound, LacksRight."""
-    if contact_id is not None:
+    if whose.contact_id is not None and not whose.veiled:
         require(context.actor, Action.CONTACT_READ, campaign.project_id)
-        contact_in(context.session, contact_id, actor=context.actor)
+        contact_in(context.session, whose.contact_id, actor=context.actor)
     if row.document is None:
-        html, failure = _of_draft(context, campaign, row, step_no)
-    else:
-        sample = rendered_for(
-            context.session,
-            row=row,
-            step_no=step_no,
-            contact_id=contact_id,
-            renderer=renderer(),
-            public_url=context.settings.public_url,
-        )
-        html, failure = sample.html, sample.failure
-    return alone(html, failure)
+        return alone(*_of_draft(context, campaign, row, step_no))
+    return of_document(context, row=row, step_no=step_no, whose=whose)
+
+
+def of_document(context: Context, *, row: Revision, step_no: int, whose: Whose) -> Response:
+    """Return the HTML part of a submitted revision's message alone. Raises NotFound."""
+    about: dict[str, Any] = {
+        "row": row,
+        "step_no": step_no,
+        "contact_id": whose.contact_id,
+        "renderer": renderer(),
+        "public_url": context.settings.public_url,
+        "now": context.now,
+    }
+    make = rendered_veiled if whose.veiled and whose.contact_id is not None else rendered_for
+    sample = make(context.session, **about)
+    return alone(sample.html, sample.failure)
 
 
 def alone(html: str, failure: str | None) -> Response:
     """Return a message's HTML as a response that can do nothing; or the sentence about why there is none."""
     text = html if failure is None else str(_FAILURE.format(title=gettext("No message"), text=failure))
-    response = Response(text, mimetype="text/html")
+    response = Response(text.encode(), mimetype="text/html")
     response.headers["Content-Security-Policy"] = CSP
     return response
 

@@ -1,49 +1,82 @@
 """What approvers see and decide, the message alone in a frame, and what waits for them."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from uuid import UUID
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, request, url_for
 from flask_babel import gettext
 
-from saas.accounts.queries import accounts
 from saas.campaigns import queries
 from saas.campaigns.models import Revision
-from saas.campaigns.rules.document import Damaged
-from saas.campaigns.schemas import DecisionIn
-from saas.campaigns.service import approval
-from saas.campaigns.service import review as reviews
+from saas.campaigns.schemas.campaigns import SignatureIn
+from saas.campaigns.schemas.policies import CommentArguments
+from saas.campaigns.service import approval, comments
 from saas.campaigns.types import RevisionState
-from saas.channels import queries as channels
-from saas.channels.rules import fingerprint_of
-from saas.content.current import renderer
 from saas.http.fields import path_id
 from saas.http.shell import endpoint
 from saas.http.types import Context, Scope
 from saas.kernel.errors import Conflict, Invalid
+from saas.kernel.ids import show as show_id
+from saas.kernel.paging import MAX_LIMIT, Page, PageRequest
 from saas.permissions.types import Action
-from saas.sending.queries import quota
-from saas.web import forms, words
-from saas.web.campaigns import delivery, view
+from saas.tenants import queries as tenants
+from saas.web import forms, pager
+from saas.web.campaigns import inbox, shown, signed, view
 from saas.web.campaigns import preview as alone
 from saas.web.campaigns.found import Found, find
-from saas.web.campaigns.waiting import waiting
 from saas.web.shell import go, page
 
 blp = Blueprint("web_review", __name__, url_prefix="/w/<workspace>")
 
-
-class Altered(Conflict):
-    """The stored document is not the one that was submitted; nobody can sign it."""
-
-    code = "document_altered"
+_PER_PAGE: Final = 25
+_ALL: Final = PageRequest(MAX_LIMIT)
+_LISTS: Final[Mapping[str, Callable[..., Page[inbox.Line]]]] = {
+    inbox.Tab.MINE: inbox.asked,
+    inbox.Tab.DECIDED: inbox.decided,
+}
 
 
 @blp.get("/approvals")
-@endpoint(Scope.TENANT, Action.CAMPAIGN_APPROVE)
+@endpoint(Scope.TENANT, Action.CAMPAIGN_READ)
 def approvals(context: Context) -> Response:
-    """Show what waits for this person's decision."""
-    return page("campaigns/approvals.html", context, waiting=waiting(context))
+    """Show what waits for this person, what they asked for, or what they decided."""
+    found = tenants.projects(context.session, only=context.actor.projects(Action.CAMPAIGN_READ), page=_ALL).rows
+    known = {show_id("prj", row.project_id): row.project_id for row in found}
+    chosen = request.args.get("project_id", "")
+    project_id = known.get(chosen)
+    tab = request.args.get("tab", "")
+    tab = tab if tab in set(inbox.Tab) else _first_tab(context)
+    waiting = inbox.waiting(context, project_id=project_id)
+    listed = _LISTS.get(tab)
+    rows = listed(context, project_id=project_id, page=pager.wanted(limit=_PER_PAGE)) if listed else None
+    return page(
+        "campaigns/approvals.html",
+        context,
+        tab=tab,
+        tabs=_tabs(inbox.counts(context, project_id=project_id, waiting_now=waiting), chosen if project_id else None),
+        waiting=waiting,
+        rows=rows.rows if rows else [],
+        paging=pager.around(rows, tab=tab, project_id=chosen if project_id else None) if rows else None,
+        projects=[(shown_as, row.name) for shown_as, row in zip(known, found, strict=True)],
+        project_id=chosen if project_id else "",
+    )
+
+
+def _first_tab(context: Context) -> str:
+    return inbox.Tab.FOR_ME if context.actor.may_somewhere(Action.CAMPAIGN_APPROVE) else inbox.Tab.MINE
+
+
+def _tabs(counts: Mapping[inbox.Tab, int], project_id: str | None) -> list[tuple[str, str, str, int]]:
+    texts = {
+        inbox.Tab.FOR_ME: gettext("For me"),
+        inbox.Tab.MINE: gettext("Asked by me"),
+        inbox.Tab.DECIDED: gettext("Decided by me"),
+    }
+    return [
+        (tab.value, text, url_for("web_review.approvals", tab=tab.value, project_id=project_id), counts[tab])
+        for tab, text in texts.items()
+    ]
 
 
 @blp.get("/campaigns/<campaign_id>/review")
@@ -64,9 +97,7 @@ def preview(context: Context, campaign_id: str, no: int, step_no: int) -> Respon
     """Show one message alone, for a frame."""
     found = find(context, campaign_id)
     row = queries.revision(context.session, campaign_id=found.campaign.campaign_id, no=no)
-    asked = request.args.get("contact")
-    contact_id = path_id("ctc", asked, what="contact") if asked else None
-    return alone.preview(context, campaign=found.campaign, row=row, step_no=step_no, contact_id=contact_id)
+    return alone.preview(context, campaign=found.campaign, row=row, step_no=step_no, whose=_whose())
 
 
 @blp.post("/campaigns/<campaign_id>/revisions/<int:no>/approve")
@@ -80,20 +111,42 @@ def approve(context: Context, campaign_id: str, no: int) -> Response:
             **about,
             seen_hash=seen["content_hash"],
             comment=seen["comment"],
+            start=seen.get("start"),
             lead_s=context.settings.publish_lead_s,
         )
 
-    return _decide(context, campaign_id, no, act, gettext("Signed. The campaign is published."))
+    return _decide(context, campaign_id, no, act, _signed_word)
+
+
+@blp.post("/campaigns/<campaign_id>/comments")
+@endpoint(Scope.TENANT, Action.CAMPAIGN_COMMENT)
+def comment(context: Context, campaign_id: str) -> Response:
+    """Say something about the campaign's newest revision, to all who have to do with it."""
+    found = find(context, campaign_id)
+    loaded = forms.load(CommentArguments(), forms.typed("text"))
+    if loaded.errors:
+        text, kind = " ".join(loaded.errors.values()), "error"
+    else:
+        comments.comment(
+            context.session,
+            actor=context.actor,
+            campaign_id=found.campaign.campaign_id,
+            text=loaded.body["text"],
+            now=context.now,
+        )
+        text, kind = gettext("Your comment stands here."), "success"
+    return go("web_review.show", campaign_id=found.id, text=text, kind=kind, _anchor="comments")
 
 
 @blp.post("/campaigns/<campaign_id>/revisions/<int:no>/publish")
-@endpoint(Scope.TENANT, Action.CAMPAIGN_PUBLISH)
+@endpoint(Scope.TENANT, Action.CAMPAIGN_READ)  # who may publish depends on the revision's policy; the service looks
 def publish(context: Context, campaign_id: str, no: int) -> Response:
     """Publish what is approved and waits for it."""
 
     def act(seen: dict[str, Any], **about: Any) -> Revision:
         lead_s = context.settings.publish_lead_s
-        return approval.publish(context.session, **about, seen_hash=seen["content_hash"], lead_s=lead_s)
+        start = seen.get("start")
+        return approval.publish(context.session, **about, seen_hash=seen["content_hash"], start=start, lead_s=lead_s)
 
     return _decide(context, campaign_id, no, act, gettext("Published."))
 
@@ -126,20 +179,33 @@ def _refuse(context: Context, campaign_id: str, no: int, service: Callable[..., 
     return _decide(context, campaign_id, no, act, text)
 
 
-def _decide(context: Context, campaign_id: str, no: int, act: Callable[..., Revision], text: str) -> Response:
+def _decide(
+    context: Context, campaign_id: str, no: int, act: Callable[..., Revision], text: str | Callable[[Revision], str]
+) -> Response:
     """Carry a decision out; when it is refused the page comes back with the reason and with what was typed."""
     found = find(context, campaign_id)
     typed = forms.typed("content_hash", "comment")
-    loaded = forms.load(DecisionIn(), typed)
+    start = request.form.get("start", "").strip()
+    loaded = forms.load(SignatureIn(), {**typed, "start": start or None})
     if loaded.errors:
         return _refused(context, found, no, typed, " ".join(loaded.errors.values()), status=422)
     try:
         about = {"actor": context.actor, "campaign_id": found.campaign.campaign_id, "no": no, "now": context.now}
-        act(loaded.body, **about)
+        done = act(loaded.body, **about)
     except (Conflict, Invalid) as error:
         context.session.rollback()
         return _refused(context, found, no, typed, error.detail, status=422 if isinstance(error, Invalid) else 409)
-    return go("web_campaigns.show_campaign", campaign_id=found.id, text=text)
+    said = text if isinstance(text, str) else text(done)
+    return go("web_campaigns.show_campaign", campaign_id=found.id, text=said)
+
+
+def _signed_word(row: Revision) -> str:
+    """Return what a signature has led to."""
+    texts = {
+        RevisionState.PUBLISHED: gettext("Signed. The campaign is published."),
+        RevisionState.APPROVED: gettext("Signed and approved. It waits to be published."),
+    }
+    return str(texts.get(RevisionState(row.state), gettext("Signed. It waits for the signatures of others.")))
 
 
 def _refused(context: Context, found: Found, no: int, typed: dict[str, str], text: str, *, status: int) -> Response:
@@ -157,124 +223,36 @@ def _asked(context: Context, found: Found) -> Revision:
     return queries.revision(context.session, campaign_id=found.campaign.campaign_id, no=int(no))
 
 
+def _whose() -> alone.Whose:
+    for name, veiled in (("contact", False), ("veiled", True)):
+        asked = request.args.get(name)
+        if asked:
+            return alone.Whose(path_id("ctc", asked, what="contact"), veiled=veiled)
+    return alone.Whose()
+
+
 def _show(context: Context, found: Found, row: Revision, typed: dict[str, str], error: str, *, status: int) -> Response:
-    shown = _review(context, found, row)
-    decided = queries.decisions(context.session, campaign_id=row.campaign_id, no=row.no)
-    asked = [row.submitted_by] if row.submitted_by else []
-    names = accounts(context.session, [*(d.account_id for d in decided), *asked])
-    editors = queries.editors_since_approval(context.session, campaign_id=row.campaign_id, no=row.no)
-    writers = accounts(context.session, sorted(editors))
+    campaign = found.campaign
+    sees = context.actor.may(Action.CONTACT_READ, campaign.project_id)
+
+    def frame(no: int, step_no: int, contact_id: UUID | None) -> str:
+        who = show_id("ctc", contact_id) if contact_id else None
+        seen, veiled = (who, None) if sees else (None, who)
+        return url_for("web_review.preview", campaign_id=found.id, no=no, step_no=step_no, contact=seen, veiled=veiled)
+
+    def person(at: int) -> str:
+        return f"{url_for('web_review.show', campaign_id=found.id, no=row.no)}&as={at}#message"
+
     return page(
         "campaigns/review.html",
         context,
         status=status,
+        **shown.values(context, campaign, row, frame=frame, person=person),
+        **signed.values(context, campaign, row),
         found=found,
-        campaign=found.campaign,
-        revision=row,
-        review=shown,
-        sample=_sample_no(shown),
-        sees_people=context.actor.may(Action.CONTACT_READ, found.campaign.project_id),
-        moves=view.moves(context.actor, found.campaign, row),
-        badge=view.revision_badge(found.campaign, row),
-        decisions=[(names[d.account_id].name, d) for d in decided],
-        asked_by=names[row.submitted_by].name if row.submitted_by else "",
-        editors=sorted(writer.name for writer in writers.values()),
-        own=context.actor.account_id in editors,
-        sources={step.step_no: step.content["subject"] for step in reviews.document_of(row).steps},
-        fingerprint=view.fingerprint(row.content_hash),
-        checks=_checks(context, row, shown),
-        reason_word=view.reason_word,
-        speed_word=delivery.speed_word,
-        waves_word=delivery.waves_word,
-        cap_word=delivery.cap_word,
-        span_word=delivery.span_word,
-        lead=view.lead(context.settings.publish_lead_s),
-        activity=view.activity(context.session, found.campaign, limit=6),
+        moves=view.moves(context.actor, campaign, row),
+        badge=view.revision_badge(campaign, row),
         waits=row.state == RevisionState.IN_REVIEW,
         typed=typed,
         error=error,
     )
-
-
-def _review(context: Context, found: Found, row: Revision) -> reviews.Review:
-    try:
-        return reviews.review(
-            context.session,
-            actor=context.actor,
-            campaign=found.campaign,
-            row=row,
-            renderer=renderer(),
-            public_url=context.settings.public_url,
-            lead_s=context.settings.publish_lead_s,
-            now=context.now,
-        )
-    except Damaged:
-        raise Altered(
-            "The stored document is not the one that was submitted. Nobody can sign it, and nothing of it is sent."
-        ) from None
-
-
-def _sample_no(shown: reviews.Review) -> int:
-    """Return which of the sample people is shown."""
-    asked, most = request.args.get("as", "0"), max((len(step.samples) for step in shown.steps), default=1)
-    return min(int(asked), most - 1) if asked.isascii() and asked.isdecimal() and len(asked) < 4 else 0
-
-
-def _checks(context: Context, row: Revision, shown: reviews.Review) -> list[tuple[str, str]]:
-    """Return what was looked at, as (kind, sentence); what needs attention first."""
-    people = [*_check_people(shown), *_check_quota(context, shown)]
-    found = [*people, *_check_time(row, shown), *_check_channels(context, row), *_check_messages(shown)]
-    return sorted(found, key=lambda check: check[0] == "ok")
-
-
-def _check_people(shown: reviews.Review) -> list[tuple[str, str]]:
-    if shown.count is None:
-        return [("ok", gettext("Each call names its people; consent and suppressions are looked at for each of them."))]
-    if not shown.reachable:
-        return [("warn", gettext("Nobody of the audience could be sent to now."))]
-    return [("ok", gettext("Consent, suppressions and addresses are looked at again right before each message."))]
-
-
-def _check_quota(context: Context, shown: reviews.Review) -> list[tuple[str, str]]:
-    """Return a warning where this month's quota is not enough for everybody who could be sent to now."""
-    found = quota(context.session, now=context.now)
-    if found is None or shown.reachable is None or found.left >= shown.reachable:
-        return []
-    text = gettext(
-        "%(left)s of %(quota)s messages of this month are left, and %(people)s people could be sent to now. "
-        "Who goes beyond is skipped, if it is sent this month.",
-        left=words.number(found.left),
-        quota=words.number(found.messages),
-        people=words.number(shown.reachable),
-    )
-    return [("warn", text)]
-
-
-def _check_time(row: Revision, shown: reviews.Review) -> list[tuple[str, str]]:
-    if row.planned_at is None or row.state != RevisionState.IN_REVIEW:
-        return []
-    if shown.effective_if_approved_now is None:
-        return [("bad", gettext("The planned time has passed. It needs a new time before anybody can sign it."))]
-    if shown.effective_if_approved_now > row.planned_at:
-        return [("warn", gettext("Signed now, it starts later than planned, because a start needs its lead."))]
-    return [("ok", gettext("The planned time lies ahead."))]
-
-
-def _check_channels(context: Context, row: Revision) -> list[tuple[str, str]]:
-    found = []
-    for step in reviews.document_of(row).steps:
-        live = channels.find(context.session, step.channel_id)
-        if live is None or live.archived_at is not None:
-            found.append(("bad", gettext("The channel configuration of “%(step)s” is gone.", step=step.name)))
-        elif fingerprint_of(live) != step.channel:
-            found.append(("bad", gettext("The channel configuration of “%(step)s” has changed since.", step=step.name)))
-        else:
-            found.append(("ok", gettext("The channel configuration is as it was submitted.")))
-    return found
-
-
-def _check_messages(shown: reviews.Review) -> list[tuple[str, str]]:
-    failing = [sample.label for step in shown.steps for sample in step.samples if sample.failure]
-    if failing:
-        return [("bad", gettext("The message could not be made for %(who)s.", who=", ".join(failing)))]
-    return [("ok", gettext("The message could be made for every sample person."))]

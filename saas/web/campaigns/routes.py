@@ -11,7 +11,7 @@ from marshmallow import ValidationError
 from saas.accounts.queries import accounts
 from saas.campaigns import queries
 from saas.campaigns.models import Campaign, Revision
-from saas.campaigns.schemas import CampaignIn, CampaignsArguments
+from saas.campaigns.schemas.campaigns import CampaignIn, CampaignsArguments
 from saas.campaigns.service import control, draft
 from saas.campaigns.types import CampaignKind, CampaignState
 from saas.http.shell import endpoint
@@ -27,7 +27,7 @@ from saas.reports.schemas import REASONS
 from saas.tenants import queries as tenants
 from saas.tenants.models import Project
 from saas.web import forms, pager
-from saas.web.campaigns import delivery, view
+from saas.web.campaigns import decide, delivery, view
 from saas.web.campaigns.found import Found, find
 from saas.web.shell import go, page
 
@@ -86,9 +86,8 @@ def create(context: Context) -> Response:
     loaded = forms.load(CampaignIn(), typed)
     errors = loaded.errors
     if not errors:
-        zone = tenants.workspace(context.session).time_zone
         try:
-            row = draft.create(context.session, actor=context.actor, time_zone=zone, now=context.now, **loaded.body)
+            row = draft.create(context.session, actor=context.actor, now=context.now, **loaded.body)
         except Invalid as error:
             errors = forms.errors_of(error)
         else:
@@ -110,7 +109,6 @@ def show_campaign(context: Context, campaign_id: str) -> Response:
         published=published,
         preview=_previewed(found.revision, published),
         revisions=queries.revisions(context.session, found.campaign.campaign_id),
-        activity=view.activity(context.session, found.campaign),
         maker=_maker(context, found.campaign),
         lead=view.lead(context.settings.publish_lead_s),
     )
@@ -220,7 +218,7 @@ def _facts(context: Context, found: Found) -> dict[str, Any]:
         "campaign": found.campaign,
         "revision": found.revision,
         "badge": view.revision_badge(found.campaign, found.revision),
-        "moves": view.moves(context.actor, found.campaign, found.revision),
+        **decide.facts(context, found),
         "editable": found.revision.state in view.EDITABLE,
         "live": found.campaign.state in view.LIVE,
         "opens": _opens(context, found),

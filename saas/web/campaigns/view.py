@@ -2,19 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from flask_babel import gettext, ngettext
-from sqlalchemy.orm import Session
 
 from saas.campaigns.models import Campaign, Revision
 from saas.campaigns.rules.lifecycle import FINAL, campaign_moves, revision_moves
 from saas.campaigns.types import CampaignMove, CampaignState, RevisionMove, RevisionState
-from saas.kernel.paging import PageRequest
 from saas.ledger.queries import Numbers
-from saas.permissions.types import Action, Actor, ActorKind
-from saas.reports import queries as reports
+from saas.permissions.types import Action, Actor
 from saas.web import words
 
 LIVE: Final = frozenset({CampaignState.ACTIVE, CampaignState.STOPPING})
@@ -46,16 +42,6 @@ STATES: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A line of activity; `icon` stands for what no person did."""
-
-    who: str
-    text: str
-    at: datetime
-    icon: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Moves:
     """What the state allows: what this person may do of it, and what others may."""
 
@@ -69,6 +55,14 @@ def moves(actor: Actor, campaign: Campaign, revision: Revision) -> Moves:
     lawful = [move.value for move in (*of_campaign, *revision_moves(RevisionState(revision.state)))]
     own = frozenset(move for move in lawful if actor.may(_RIGHTS[move], campaign.project_id))
     return Moves(own, {move: _RIGHTS[move] for move in lawful if move not in own})
+
+
+def with_publish(found: Moves, *, may: bool) -> Moves:
+    """Return the moves of somebody whom the revision's policy lets publish, whatever their role."""
+    publish = RevisionMove.PUBLISH.value
+    if not may or publish not in found.others:
+        return found
+    return Moves(found.own | {publish}, {move: right for move, right in found.others.items() if move != publish})
 
 
 def revision_badge(campaign: Campaign, revision: Revision) -> str | None:
@@ -143,39 +137,3 @@ def fingerprint(content_hash: str | None) -> list[str]:
     """Return a hash in groups of four, as the page shows it."""
     text = (content_hash or "").partition(":")[2]
     return [text[at : at + 4] for at in range(0, len(text), 4)]
-
-
-def activity(session: Session, campaign: Campaign, *, limit: int = 12) -> list[Line]:
-    """Return what happened to a campaign, newest first, with the names of who did it."""
-    rows = reports.activity(session, campaign=campaign, page=PageRequest(limit)).rows
-    signs = {ActorKind.PERSON: None, ActorKind.KEY: "key-round"}
-    return [
-        Line(row.actor_name, _did(row.action, row.facts), row.at, signs.get(ActorKind(row.actor_kind), "send"))
-        for row in rows
-    ]
-
-
-def _did(action: str, facts: Mapping[str, Any]) -> str:
-    no = facts.get("revision", "")
-    texts = {
-        "campaign.created": gettext("created the campaign"),
-        "campaign.renamed": gettext("renamed it"),
-        "campaign.started": gettext("started sending"),
-        "campaign.paused": gettext("paused it"),
-        "campaign.resumed": gettext("resumed it"),
-        "campaign.held": gettext("held it until somebody decides"),
-        "campaign.stopping": gettext("stopped it"),
-        "campaign.stopped": gettext("finished stopping"),
-        "campaign.completed": gettext("finished: everybody is settled"),
-        "campaign.archived": gettext("archived it"),
-        "revision.created": gettext("opened revision %(no)s", no=no),
-        "revision.edited": gettext("edited revision %(no)s", no=no),
-        "revision.submitted": gettext("asked for approval of revision %(no)s", no=no),
-        "revision.withdrawn": gettext("took revision %(no)s back", no=no),
-        "revision.approved": gettext("signed revision %(no)s", no=no),
-        "revision.published": gettext("published revision %(no)s", no=no),
-        "revision.changes_requested": gettext("requested changes to revision %(no)s", no=no),
-        "revision.rejected": gettext("rejected revision %(no)s", no=no),
-        "revision.revoked": gettext("revoked the approval of revision %(no)s", no=no),
-    }
-    return str(texts.get(action, action))

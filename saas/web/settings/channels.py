@@ -21,6 +21,7 @@ from saas.permissions.types import Action
 from saas.sending.queries import health
 from saas.sending.rules.pressure import Health
 from saas.sending.service.pressure import try_now
+from saas.tenants.queries import workspace
 from saas.web import forms, pager, words
 from saas.web.denied import unless_may
 from saas.web.refusals import beside, load
@@ -55,7 +56,9 @@ def index(context: Context) -> Response:
 @endpoint(Scope.TENANT, Action.CHANNEL_WRITE)
 def new(context: Context) -> Response:
     """Show the form for a new configuration."""
-    return _form(context, None, _NEW, {})
+    row = workspace(context.session)
+    sender = {"from_name": row.sender_name, "from_address": row.sender_address, "reply_to": row.sender_reply_to}
+    return _form(context, None, {**_NEW, **{name: text for name, text in sender.items() if text}}, {})
 
 
 @endpoint(Scope.TENANT, Action.CHANNEL_WRITE)

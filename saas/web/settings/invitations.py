@@ -5,15 +5,18 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from flask import Response
+from flask import Response, request
 from flask_babel import gettext, ngettext
 
 from saas.http.fields import path_id
 from saas.http.shell import endpoint
 from saas.http.types import Context, Scope
 from saas.kernel.errors import Conflict
+from saas.kernel.ids import show
+from saas.kernel.paging import MAX_LIMIT, PageRequest
 from saas.permissions.types import Action, Role
-from saas.tenants.schemas import InvitationArguments
+from saas.tenants.queries import known_people, members
+from saas.tenants.schemas.people import InvitationArguments
 from saas.tenants.service import invitations
 from saas.tenants.types import Invited, Outcome, Reply
 from saas.web import forms
@@ -38,12 +41,13 @@ def new(context: Context) -> Response:
 
 @endpoint(Scope.TENANT, Action.MEMBER_WRITE)
 def invite(context: Context) -> Response:
-    """Invite all of them, or nobody: one address that cannot be used sends the form back as it was."""
+    """Invite them; each line has its own outcome, and those that did not work stay in the form."""
     values = forms.typed("emails", "role", "project_id")
     place = {"role": values["role"], "project_id": values["project_id"] or None}
-    people = [{**person, **place} for person in _people(values["emails"])]
+    picked = [{"account_id": account_id} for account_id in dict.fromkeys(request.form.getlist("pick"))]
+    people = [{**person, **place} for person in (*people_of(values["emails"]), *picked)]
     if not people:
-        return _form(context, values, {"emails": gettext("Enter at least one address.")})
+        return _form(context, values, {"emails": gettext("Enter an address, or pick somebody.")})
     loaded = load(InvitationArguments(), {"invitations": people}, fields=_FIELDS)
     if loaded.errors:
         return _form(context, values, loaded.errors)
@@ -56,7 +60,8 @@ def invite(context: Context) -> Response:
     )
     wrong = [reply for reply in replies if reply.outcome is Outcome.INVALID]
     if wrong:
-        return _form(context, values, {"emails": " ".join(f"{reply.email}: {reply.detail}" for reply in wrong)})
+        left = "\n".join(reply.email for reply in wrong)
+        return _form(context, {**values, "emails": left}, {}, replies=replies)
     return _told(replies)
 
 
@@ -100,8 +105,8 @@ def _id(text: str) -> UUID:
     return path_id("inv", text, what="invitation")
 
 
-def _people(text: str) -> list[dict[str, str]]:
-    """Read addresses, bare or as “Name <address>”, one a line or with commas between them; each once."""
+def people_of(text: str) -> list[dict[str, str]]:
+    """Read addresses or known names, bare or as “Name <address>”, one a line or between commas; each once."""
     found: dict[str, dict[str, str]] = {}
     for part in _BETWEEN.split(text.replace("\r", "")):
         named = _NAMED.fullmatch(part.strip())
@@ -112,7 +117,12 @@ def _people(text: str) -> list[dict[str, str]]:
     return list(found.values())
 
 
-def _form(context: Context, values: dict[str, Any], errors: dict[str, str]) -> Response:
+def _form(
+    context: Context, values: dict[str, Any], errors: dict[str, str], *, replies: Sequence[Reply] = ()
+) -> Response:
+    picked = request.form.getlist("pick") if errors else []
+    known = known_people(context.session, context.actor)
+    here = {row.account_id for row in members(context.session, only=None, page=PageRequest(MAX_LIMIT)).rows}
     return page(
         "settings/invite.html",
         context,
@@ -122,4 +132,7 @@ def _form(context: Context, values: dict[str, Any], errors: dict[str, str]) -> R
         roles=places.grantable(context),
         places=places.options(context, Action.MEMBER_WRITE),
         days=context.settings.invitation_hours // 24,
+        replies=replies,
+        people=[(show("acc", row.account_id), row.name, row.email) for row in known if row.account_id not in here],
+        picked=picked,
     )

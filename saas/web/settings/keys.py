@@ -11,13 +11,15 @@ import flask
 from flask import Response, request
 from flask_babel import gettext
 
-from saas.accounts import queries, service
+from saas.accounts import queries
 from saas.accounts.models import ApiKey
-from saas.accounts.schemas import ApiKeyArguments
+from saas.accounts.schemas import ApiKeyArguments, RotateArguments
+from saas.accounts.service import keys as service
+from saas.accounts.types import KeyIsOver
 from saas.http.fields import path_id
 from saas.http.shell import endpoint
 from saas.http.types import Context, Scope
-from saas.kernel.errors import DomainError
+from saas.kernel.errors import DomainError, Invalid
 from saas.kernel.ids import BadId, parse, show
 from saas.permissions.rules import NEVER_BY_KEY, ROLE_ACTIONS, may_grant
 from saas.permissions.types import CAMPAIGN_ROLES, Action, Role
@@ -33,6 +35,7 @@ _MADE: Final = "made_key"
 _SCOPES: Final = {f"/scopes/{no}": "scopes" for no in range(len(Action))}
 _FIELDS: Final = {
     "/name": "name", "/role": "role", "/scopes": "scopes", "/project_id": "project_id", "/expires_at": "expires_on",
+    "/allowed_ips": "allowed_ips",
     **_SCOPES,
 }  # fmt: skip
 
@@ -60,6 +63,13 @@ def index(context: Context) -> Response:
         rows=rows,
         paging=pager.around(found),
         made=_made(context),
+        overlaps=[
+            ("0", gettext("not at all")),
+            ("1", gettext("an hour")),
+            ("24", gettext("a day")),
+            ("168", gettext("a week")),
+            ("720", gettext("30 days")),
+        ],
         may_write=context.actor.may_somewhere(Action.KEY_WRITE),
         denied=unless_may_somewhere(context.actor, Action.KEY_WRITE),
     )
@@ -68,14 +78,16 @@ def index(context: Context) -> Response:
 @endpoint(Scope.TENANT, Action.KEY_WRITE)
 def new(context: Context) -> Response:
     """Show the form for a key."""
-    values = {"name": "", "role": Role.MANAGER.value, "project_id": "", "expires_on": "", "reach": "all"}
+    values = {
+        "name": "", "role": Role.MANAGER.value, "project_id": "", "expires_on": "", "reach": "all", "allowed_ips": "",
+    }  # fmt: skip
     return _form(context, values, [], {})
 
 
 @endpoint(Scope.TENANT, Action.KEY_WRITE)
 def make(context: Context) -> Response:
     """Make a key. Its text travels to the next page sealed in the cookie, and is gone after that."""
-    values = forms.typed("name", "role", "project_id", "expires_on", "reach")
+    values = forms.typed("name", "role", "project_id", "expires_on", "reach", "allowed_ips")
     chosen = request.form.getlist("scopes")
     body = _body(values, chosen)
     loaded = load(ApiKeyArguments(), body, fields=_FIELDS)
@@ -88,10 +100,35 @@ def make(context: Context) -> Response:
             context.session.rollback()
             errors = beside(error, fields=_FIELDS)
         else:
-            sealed = context.vault.seal(context.session, text, place=_place(row.key_id), now=context.now)
-            flask.session[_MADE] = [show("key", row.key_id), row.name, base64.b64encode(sealed).decode()]
-            return go("web_settings.keys")
+            return _show_once(context, row, text)
     return _form(context, values, chosen, errors)
+
+
+def _show_once(context: Context, row: ApiKey, text: str) -> Response:
+    sealed = context.vault.seal(context.session, text, place=_place(row.key_id), now=context.now)
+    flask.session[_MADE] = [show("key", row.key_id), row.name, base64.b64encode(sealed).decode()]
+    return go("web_settings.keys")
+
+
+@endpoint(Scope.TENANT, Action.KEY_WRITE)
+def rotate(context: Context, key_id: str) -> Response:
+    """Put a new key in the place of one, which lives on for the chosen time."""
+    wanted = queries.key_in(context.session, path_id("key", key_id, what="API key")).key_id
+    loaded = load(RotateArguments(), {"overlap_hours": forms.whole(request.form.get("overlap_hours", ""))})
+    if loaded.errors:
+        return go("web_settings.keys", text=" ".join(loaded.errors.values()), kind="error")
+    try:
+        row, text = service.rotate_key(
+            context.session,
+            actor=context.actor,
+            key_id=wanted,
+            overlap=timedelta(hours=loaded.body["overlap_hours"]),
+            now=context.now,
+        )
+    except (Invalid, KeyIsOver) as error:
+        context.session.rollback()
+        return go("web_settings.keys", text=error.detail, kind="error")
+    return _show_once(context, row, text)
 
 
 @endpoint(Scope.TENANT, Action.KEY_WRITE)
@@ -130,6 +167,7 @@ def _body(values: dict[str, str], chosen: list[str]) -> dict[str, Any]:
         scopes = [action.value for action in Action if action in allowed]
     body: dict[str, Any] = {"name": values["name"], "role": values["role"], "scopes": scopes}
     body["project_id"] = values["project_id"] or None
+    body["allowed_ips"] = values["allowed_ips"].replace(",", " ").split()
     body["expires_at"] = _end_of(values["expires_on"])
     return body
 

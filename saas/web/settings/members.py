@@ -15,9 +15,9 @@ from saas.kernel.paging import MAX_LIMIT, PageRequest
 from saas.permissions.types import Action, Role
 from saas.tenants import queries
 from saas.tenants.rules import state_of
-from saas.tenants.schemas import PlaceArguments, RoleChange
+from saas.tenants.schemas.people import PlaceArguments, RoleChange
 from saas.tenants.service import members
-from saas.tenants.types import Member
+from saas.tenants.types import AccessState, Member
 from saas.web import forms, pager
 from saas.web.denied import unless_may, unless_may_somewhere
 from saas.web.refusals import beside, load
@@ -29,14 +29,15 @@ from saas.web.shell import go, page
 def index(context: Context) -> Response:
     """Show who holds which role, and the invitations that are open."""
     only = context.actor.projects(Action.MEMBER_READ)
-    found = queries.members(context.session, only=only, page=pager.wanted())
+    listed = queries.members(context.session, only=only, page=pager.wanted())
     where = places.names(context)
     return page(
         "settings/members.html",
         context,
-        rows=[_row(context, member, where) for member in found.rows],
-        paging=pager.around(found),
+        rows=[_row(context, member, where) for member in listed.rows],
+        paging=pager.around(listed),
         invitations=_invitations(context, where, only),
+        asked=_asked(context),
         may_write=context.actor.may_somewhere(Action.MEMBER_WRITE),
         denied=unless_may_somewhere(context.actor, Action.MEMBER_WRITE),
     )
@@ -45,14 +46,14 @@ def index(context: Context) -> Response:
 @endpoint(Scope.TENANT, Action.MEMBER_READ)
 def detail(context: Context, account_id: str) -> Response:
     """Show a member's role at one place, with the forms that change it."""
-    member = _member(context, account_id, _place(request.args.get("project_id")))
-    return _detail(context, member, {}, {})
+    member = found(context, account_id, place(request.args.get("project_id")))
+    return show_detail(context, member, {}, {})
 
 
 @endpoint(Scope.TENANT, Action.MEMBER_WRITE)
 def change(context: Context, account_id: str) -> Response:
     """Give a member another role, or a role at another place."""
-    member = _member(context, account_id, _place(request.form.get("from_project_id")))
+    member = found(context, account_id, place(request.form.get("from_project_id")))
     values = forms.typed("role", "project_id")
     loaded = load(RoleChange(), {"role": values["role"], "project_id": values["project_id"] or None})
     errors = loaded.errors
@@ -65,7 +66,7 @@ def change(context: Context, account_id: str) -> Response:
             errors = {name or "role": text for name, text in errors.items()}
         else:
             return go("web_settings.members", text=gettext("%(name)s has the new role.", name=member.name))
-    return _detail(context, member, values, errors)
+    return show_detail(context, member, values, errors)
 
 
 def _change(context: Context, member: Member, body: dict[str, Any]) -> None:
@@ -79,47 +80,24 @@ def _change(context: Context, member: Member, body: dict[str, Any]) -> None:
     )
 
 
-@endpoint(Scope.TENANT, Action.MEMBER_WRITE)
-def remove(context: Context, account_id: str) -> Response:
-    """Take a role away; without a project, all roles in the workspace."""
-    member = _member(context, account_id, _place(request.form.get("project_id")))
-    try:
-        keys = members.remove_member(
-            context.session,
-            actor=context.actor,
-            account_id=member.account_id,
-            project_id=member.project_id,
-            now=context.now,
-        )
-    except DomainError as error:
-        context.session.rollback()
-        return _detail(context, member, {}, beside(error))
-    if not keys:
-        return go("web_settings.members", text=gettext("%(name)s is removed.", name=member.name))
-    text = gettext(
-        "%(name)s is removed. Keys that they made still work: %(keys)s. Revoke those that nobody needs.",
-        name=member.name,
-        keys=", ".join(f"{key.name} (…{key.last4})" for key in keys),
-    )
-    return go("web_settings.keys", text=text, kind="warning")
-
-
-def _member(context: Context, account_id: str, project_id: UUID | None) -> Member:
+def found(context: Context, account_id: str, project_id: UUID | None) -> Member:
+    """Return a member's role at one place, of those that the person may see. Raises NotFound."""
     wanted = path_id("acc", account_id, what="member")
-    found = queries.member(context.session, account_id=wanted, project_id=project_id)
-    if found is None or not context.actor.may(Action.MEMBER_READ, project_id):
+    member = queries.member(context.session, account_id=wanted, project_id=project_id)
+    if member is None or not context.actor.may(Action.MEMBER_READ, project_id):
         raise NotFound.of("member")
-    return found
+    return member
 
 
-def _place(text: str | None) -> UUID | None:
+def place(text: str | None) -> UUID | None:
+    """Return the project that a form or a query names, None for the whole workspace. Raises NotFound."""
     if not text:
         return None
     loaded = load(PlaceArguments(), {"project_id": text})
     if loaded.errors:
         raise NotFound.of("member")
-    found: UUID | None = loaded.body["project_id"]
-    return found
+    project_id: UUID | None = loaded.body["project_id"]
+    return project_id
 
 
 def _row(context: Context, member: Member, where: dict[UUID | None, str]) -> dict[str, Any]:
@@ -134,8 +112,17 @@ def _row(context: Context, member: Member, where: dict[UUID | None, str]) -> dic
     }
 
 
+def _asked(context: Context) -> int:
+    """Return how many requests for access wait for an answer that this person can give."""
+    if not context.actor.may_somewhere(Action.MEMBER_WRITE):
+        return 0
+    only = context.actor.projects(Action.MEMBER_WRITE)
+    rows = queries.access_requests(context.session, only=only, page=PageRequest(MAX_LIMIT)).rows
+    return sum(row.state == AccessState.OPEN for row in rows)
+
+
 def _invitations(context: Context, where: dict[UUID | None, str], only: frozenset[UUID] | None) -> list[dict[str, Any]]:
-    found = queries.open_invitations(context.session, only=only, page=PageRequest(MAX_LIMIT))
+    invited = queries.open_invitations(context.session, only=only, page=PageRequest(MAX_LIMIT))
     return [
         {
             "id": show("inv", row.invitation_id),
@@ -150,11 +137,12 @@ def _invitations(context: Context, where: dict[UUID | None, str], only: frozense
             ).value,
             "may_write": context.actor.may(Action.MEMBER_WRITE, row.project_id),
         }
-        for row in found.rows
+        for row in invited.rows
     ]
 
 
-def _detail(context: Context, member: Member, values: dict[str, str], errors: dict[str, str]) -> Response:
+def show_detail(context: Context, member: Member, values: dict[str, str], errors: dict[str, str]) -> Response:
+    """Return the page of a member's role, with the forms that change it."""
     project = show("prj", member.project_id) if member.project_id else ""
     return page(
         "settings/member.html",

@@ -46,4 +46,6 @@ def role_meanings() -> dict[Role, str]:
         Role.MANAGER: gettext("builds campaigns, imports people, asks for approval"),
         Role.VIEWER: gettext("reads campaigns and reports, no personal data"),
         Role.AGENCY_OWNER: gettext("sets workspaces up and gives roles in them"),
+        Role.AGENCY_ADMIN: gettext("the same, in the workspaces that they were given"),
+        Role.AGENCY_MEMBER: gettext("on the agency’s staff; works where they have a role"),
     }

@@ -1,25 +1,33 @@
-"""Pages of projects: make one, rename one."""
+"""Pages of projects: make one, rename one, say what its drafts follow."""
 
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from flask import Response, request
 from flask_babel import gettext
 
+from saas.channels import queries as channels
+from saas.channels.types import Purpose
 from saas.http.fields import path_id
 from saas.http.shell import endpoint
 from saas.http.types import Context, Scope
 from saas.kernel.errors import DomainError
 from saas.kernel.ids import show
-from saas.permissions.types import Action
+from saas.kernel.paging import MAX_LIMIT, PageRequest
+from saas.permissions.rules import ROLE_ACTIONS
+from saas.permissions.types import Action, Role
 from saas.tenants import queries
 from saas.tenants.models import Project
-from saas.tenants.schemas import ProjectArguments
+from saas.tenants.schemas.workspaces import ProjectArguments, ProjectChanges
 from saas.tenants.service import workspaces
 from saas.web import forms, pager
+from saas.web.account.routes import zones
 from saas.web.denied import unless_may
 from saas.web.refusals import beside, load
 from saas.web.shell import go, page
+
+_FOLLOWED: Final = ("marketing_channel_id", "transactional_channel_id", "time_zone", "language")
+_FIELDS: Final = {f"/{name}": name for name in ("name", *_FOLLOWED, "approvers")}
 
 
 @endpoint(Scope.TENANT, Action.PROJECT_READ)
@@ -49,34 +57,36 @@ def create(context: Context) -> Response:
 
 @endpoint(Scope.TENANT, Action.PROJECT_WRITE)
 def detail(context: Context, project_id: str) -> Response:
-    """Show the form that renames a project."""
+    """Show a project: its name, and what its drafts follow."""
     row = queries.project(context.session, actor=context.actor, project_id=_id(project_id))
-    return _detail(context, row, {"name": row.name, "version": row.version}, {})
+    return _detail(context, row, _values(row), {})
 
 
 @endpoint(Scope.TENANT, Action.PROJECT_WRITE)
-def rename(context: Context, project_id: str) -> Response:
-    """Rename a project."""
-    values = forms.typed("name")
-    loaded = load(ProjectArguments(), values)
+def change(context: Context, project_id: str) -> Response:
+    """Rename a project, or change what its drafts follow; an empty choice follows the workspace."""
+    values = forms.typed("name", *_FOLLOWED)
+    approvers = request.form.getlist("approvers")
+    body = {"name": values["name"], **{name: values[name] or None for name in _FOLLOWED}, "approvers": approvers}
+    loaded = load(ProjectChanges(), body, fields=_FIELDS)
     errors = loaded.errors
     if not errors:
         try:
-            workspaces.rename_project(
+            workspaces.change_project(
                 context.session,
                 actor=context.actor,
                 project_id=_id(project_id),
-                name=loaded.body["name"],
+                changes=loaded.body,
                 version=forms.version(),
                 now=context.now,
             )
         except DomainError as error:
             context.session.rollback()
-            errors = beside(error)
+            errors = beside(error, fields=_FIELDS)
         else:
             return go("web_settings.projects", text=gettext("Saved."))
     row = queries.project(context.session, actor=context.actor, project_id=_id(project_id))
-    return _detail(context, row, {**values, "version": request.form.get("version", "")}, errors)
+    return _detail(context, row, {**values, "approvers": approvers, "version": request.form.get("version", "")}, errors)
 
 
 def _id(text: str) -> UUID:
@@ -114,6 +124,36 @@ def _detail(context: Context, row: Project, values: dict[str, Any], errors: dict
         context,
         status=422 if errors else 200,
         name=row.name,
+        shown_id=show("prj", row.project_id),
         values=values,
         errors=errors,
+        zones=zones(),
+        workspace=queries.workspace(context.session),
+        channels={purpose.value: _channels(context, purpose) for purpose in Purpose},
+        people=_approvers(context, row),
     )
+
+
+def _values(row: Project) -> dict[str, Any]:
+    channels = {
+        name: show("chn", found) if (found := getattr(row, name)) else ""
+        for name in ("marketing_channel_id", "transactional_channel_id")
+    }
+    words = {name: getattr(row, name) for name in ("name", "time_zone", "language", "version")}
+    return {**words, **channels, "approvers": [show("acc", account_id) for account_id in row.approvers]}
+
+
+def _channels(context: Context, purpose: Purpose) -> list[tuple[str, str]]:
+    found = channels.channels(context.session, PageRequest(MAX_LIMIT), purpose=purpose).rows
+    return [(show("chn", row.channel_id), f"{row.name} · {row.from_name} <{row.from_address}>") for row in found]
+
+
+def _approvers(context: Context, row: Project) -> list[tuple[str, str]]:
+    """Return who may approve in a project, as choices."""
+    found = queries.members(context.session, only=None, page=PageRequest(MAX_LIMIT)).rows
+    able = [
+        member
+        for member in found
+        if Action.CAMPAIGN_APPROVE in ROLE_ACTIONS[Role(member.role)] and member.project_id in {None, row.project_id}
+    ]
+    return list({show("acc", member.account_id): member.name for member in able}.items())

@@ -41,12 +41,14 @@ def grouped() -> list[tuple[str, list[Action]]]:
         "member": gettext("Workspace"),
         "key": gettext("Workspace"),
         "audit": gettext("Workspace"),
+        "policy": gettext("Workspace"),
         "channel": gettext("Channels"),
         "contact": gettext("People"),
         "list": gettext("People"),
         "audience": gettext("People"),
         "campaign": gettext("Campaigns and reports"),
         "report": gettext("Campaigns and reports"),
+        "agency": gettext("Agency"),
     }
     found: dict[str, list[Action]] = {}
     for action in Action:

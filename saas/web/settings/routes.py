@@ -2,7 +2,19 @@
 
 from flask import Blueprint
 
-from saas.web.settings import channels, invitations, keys, members, projects, roles, workspace
+from saas.web.settings import (
+    access,
+    audit,
+    channels,
+    invitations,
+    keys,
+    leaving,
+    members,
+    policies,
+    projects,
+    roles,
+    workspace,
+)
 from saas.web.settings.tabs import tabs
 
 blp = Blueprint("web_settings", __name__, url_prefix="/w/<workspace>/settings")
@@ -23,7 +35,11 @@ blp.add_url_rule("/channels/<channel_id>/archive", "archive_channel", channels.a
 blp.add_url_rule("/members", "members", members.index)
 blp.add_url_rule("/members/<account_id>", "member", members.detail)
 blp.add_url_rule("/members/<account_id>", "change_member", members.change, methods=["POST"])
-blp.add_url_rule("/members/<account_id>/remove", "remove_member", members.remove, methods=["POST"])
+blp.add_url_rule("/members/<account_id>/remove", "remove_member", leaving.remove, methods=["POST"])
+blp.add_url_rule("/access", "access", access.index)
+blp.add_url_rule("/access", "ask_access", access.ask, methods=["POST"])
+blp.add_url_rule("/access/<request_id>/grant", "grant_access", access.grant, methods=["POST"])
+blp.add_url_rule("/access/<request_id>/decline", "decline_access", access.decline, methods=["POST"])
 blp.add_url_rule("/invitations/new", "new_invitations", invitations.new)
 blp.add_url_rule("/invitations/new", "invite", invitations.invite, methods=["POST"])
 blp.add_url_rule("/invitations/<invitation_id>/resend", "resend", invitations.resend, methods=["POST"])
@@ -33,11 +49,27 @@ blp.add_url_rule("/roles", "roles", roles.index)
 blp.add_url_rule("/keys", "keys", keys.index)
 blp.add_url_rule("/keys/new", "new_key", keys.new)
 blp.add_url_rule("/keys/new", "make_key", keys.make, methods=["POST"])
+blp.add_url_rule("/keys/<key_id>/rotate", "rotate_key", keys.rotate, methods=["POST"])
 blp.add_url_rule("/keys/<key_id>/revoke", "revoke_key", keys.revoke, methods=["POST"])
+
+blp.add_url_rule("/policies", "policies", policies.index)
+blp.add_url_rule("/policies/rules", "policy", policies.edit)
+blp.add_url_rule("/policies/rules", "save_policy", policies.save, methods=["POST"])
+blp.add_url_rule("/policies/outside", "add_outside", policies.add_outside, methods=["POST"])
+blp.add_url_rule("/policies/outside/<outside_id>/remove", "revoke_outside", policies.revoke_outside, methods=["POST"])
 
 blp.add_url_rule("/projects", "projects", projects.index)
 blp.add_url_rule("/projects", "create_project", projects.create, methods=["POST"])
 blp.add_url_rule("/projects/<project_id>", "project", projects.detail)
-blp.add_url_rule("/projects/<project_id>", "rename_project", projects.rename, methods=["POST"])
+blp.add_url_rule("/projects/<project_id>", "change_project", projects.change, methods=["POST"])
 blp.add_url_rule("/workspace", "workspace", workspace.detail)
 blp.add_url_rule("/workspace", "change_workspace", workspace.change, methods=["POST"])
+blp.add_url_rule("/workspace/logo", "put_logo", workspace.put_logo, methods=["POST"])
+blp.add_url_rule("/workspace/logo/remove", "remove_logo", workspace.remove_logo, methods=["POST"])
+blp.add_url_rule("/workspace/state", "move_workspace", workspace.move, methods=["POST"])
+
+blp.add_url_rule("/audit", "audit", audit.index)
+blp.add_url_rule("/audit/export", "export_audit", audit.export)
+blp.add_url_rule("/audit/subscribe", "subscribe_audit", audit.subscribe, methods=["POST"])
+blp.add_url_rule("/audit/addresses", "list_audit_address", audit.list_address, methods=["POST"])
+blp.add_url_rule("/audit/subscribers/<subscriber_id>/end", "unsubscribe_audit", audit.unsubscribe, methods=["POST"])

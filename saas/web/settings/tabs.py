@@ -12,9 +12,11 @@ _TABS: Final = (
     ("channels", lazy_gettext("Channels"), Action.CHANNEL_READ),
     ("members", lazy_gettext("Members"), Action.MEMBER_READ),
     ("roles", lazy_gettext("Roles"), Action.WORKSPACE_READ),
+    ("policies", lazy_gettext("Approval"), Action.CAMPAIGN_READ),
     ("keys", lazy_gettext("API keys"), Action.KEY_READ),
     ("projects", lazy_gettext("Projects"), Action.PROJECT_READ),
     ("workspace", lazy_gettext("Workspace"), Action.WORKSPACE_READ),
+    ("audit", lazy_gettext("Audit log"), Action.AUDIT_READ),
 )
 
 

@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
+from saas.accounts.service.keys import revoke_key
+from saas.audiences.models import Import
 from saas.audiences.queries.attributes import attribute_kinds
 from saas.audiences.queries.segment import count
 from saas.audiences.rules.segment import parse
@@ -18,7 +20,9 @@ from saas.audiences.types import IMPORT_FILE
 from saas.kernel.clock import SystemClock
 from saas.permissions.types import Role
 from saas.platform.agenda.service import arm
+from saas.tenants.service import members
 from tests.integration.audiences.conftest import BUNDLED, ROOT, expected_of, known_files
+from tests.worlds import bound
 
 pytestmark = pytest.mark.integration
 
@@ -74,8 +78,8 @@ def test_progress_counts_balance_and_both_ends_are_audited(office):
     }  # fmt: skip
     assert row.started_at and row.finished_at and row.file_id is None
     assert [(note["row"], note["level"]) for note in notes(office, row)] == [("3", "error"), ("4", "warning")]
-    actions = office.rows("SELECT action FROM audit_entry WHERE tenant_id = :tenant ORDER BY no DESC LIMIT 2")
-    assert [action for (action,) in actions] == ["import.finished", "import.started"]
+    actions = office.rows("SELECT action FROM audit_entry WHERE tenant_id = :tenant ORDER BY no DESC LIMIT 3")
+    assert [action for (action,) in actions] == ["import.finished", "import.attributes_made", "import.started"]
     assert office.rows("SELECT count(*) FROM agenda WHERE tenant_id = :tenant") == [(0,)]
     # The uploaded file is gone, the error file goes by itself.
     kept = office.rows("SELECT name, expires_at IS NOT NULL FROM stored_file WHERE tenant_id = :tenant")
@@ -346,3 +350,77 @@ def test_rows_of_another_workspace_are_out_of_reach(office, world, engine):
     other.list_id = other.new_list("South")
     other.run(HEAD + b"a@example.com,South,2,no\n")
     assert office.rows("SELECT attributes->>'first_name' FROM contact") == [("A",)]
+
+
+def _csv(number):
+    return b"email\n" + b"".join(b"p%d@example.org\n" % no for no in range(number))
+
+
+def _lose(office, world, **change):
+    with bound(office.engine, office.place) as session:
+        members.remove_member(
+            session, actor=world.a.actor(Role.ADMIN), account_id=world.a.accounts[Role.MANAGER], project_id=None,
+            now=SystemClock().now(), **change,
+        )  # fmt: skip
+        session.commit()
+
+
+def test_an_import_whose_asker_lost_the_right_stops_before_it_begins(office, world):
+    import_id = office.upload(_csv(5))
+    _lose(office, world)
+    office.work()
+    row = office.found(import_id)
+    assert (row.state, row.counts["created"]) == ("failed", 0)
+    assert row.failure.startswith("Stopped: who asked for this import may no longer import people here")
+
+
+def test_an_import_whose_asker_loses_the_right_stops_at_the_next_chunk(office, world, monkeypatch):
+    monkeypatch.setattr(importing, "CHUNK_ROWS", 10)
+    saved, real = [], importing.save_people
+
+    def save_and_lose(*args, **kwargs):
+        if len(saved) == 1:
+            _lose(office, world)
+        saved.append(1)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(importing, "save_people", save_and_lose)
+    import_id = office.upload(_csv(40))
+    office.work()
+    row = office.found(import_id)
+    assert row.state == "failed"
+    assert row.counts["created"] == len(saved) * 10 == 20  # what was saved before stays
+
+
+def test_what_a_key_asked_for_goes_on_without_its_maker(office, world):
+    """R14: nothing stops by accident because somebody left; it does when the key is revoked."""
+    for revoked, state in ((False, "done"), (True, "failed")):
+        import_id = office.upload(_csv(3))
+        with office.session() as session:
+            session.get_one(Import, (office.place.tenant_id, import_id)).created_key = world.a.key_id
+            session.commit()
+        if revoked:
+            with office.session() as session:
+                revoke_key(session, actor=world.a.actor(Role.ADMIN), key_id=world.a.key_id, now=SystemClock().now())
+                session.commit()
+        else:
+            _lose(office, world)
+        office.work()
+        assert office.found(import_id).state == state
+        if not revoked:
+            with office.session() as session:
+                members.grant(
+                    session, actor=world.a.actor(Role.ADMIN), account_id=world.a.accounts[Role.MANAGER],
+                    role=Role.MANAGER, project_id=None, now=SystemClock().now(),
+                )  # fmt: skip
+                session.commit()
+
+
+def test_an_import_stops_where_the_quota_of_people_ends(office, world, monkeypatch):
+    monkeypatch.setattr(importing, "CHUNK_ROWS", 10)
+    with office.session() as session:
+        session.execute(sa.text("UPDATE workspace SET contacts_most = 25"))
+        session.commit()
+    row = office.run(_csv(40))
+    assert (row.state, row.counts["created"]) == ("failed", 20)
+    assert row.failure == "This workspace may hold 25 people; with these it would be 30."

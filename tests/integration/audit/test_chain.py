@@ -9,7 +9,7 @@ from sqlalchemy.exc import ProgrammingError
 
 from saas.audit import service as audit
 from saas.audit.queries import verify
-from saas.audit.rules import Break
+from saas.audit.types import Break
 from saas.kernel.clock import SystemClock
 from saas.permissions.types import SYSTEM, Role
 from tests import scenes

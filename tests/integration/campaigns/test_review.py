@@ -1,11 +1,13 @@
 """What approvers see (R13, R14, U1, U15): right numbers, people who differ, masked where it must be, and the very text."""
 
-import re
 from email import message_from_bytes, policy
 
 import pytest
 import sqlalchemy as sa
 
+from saas.content.rules.tokens import make, subkey
+from saas.content.types import Purpose
+from saas.kernel.ids import parse
 from saas.permissions.types import Role
 from tests import scenes
 from tests.engine_room import engine_room
@@ -182,37 +184,49 @@ def test_a_campaign_on_call_shows_an_example(world):
     assert "(reset_url)" in sample["html"]
 
 
-# Tokens of links: the preview's are for nobody, the message's for one person.
-TOKENS = re.compile(r"/(c|u)/[A-Za-z0-9_-]+")
+def tokens_of(world, campaign_id, email):
+    """The two tokens of one person's message: what leads through our click address, and what unsubscribes."""
+    vault = world.app.extensions["countersign"].vault
+    with bound(world.engine, world.a) as session:
+        entry = session.scalar(
+            sa.text(
+                "SELECT e.entry_id FROM entry e JOIN contact c ON c.tenant_id = e.tenant_id AND c.contact_id = e.contact_id "
+                "WHERE c.email = :email AND e.campaign_id = :campaign"
+            ),
+            {"email": email, "campaign": parse("cam", campaign_id)},
+        )
+    about = {"tenant_id": world.a.tenant_id, "purpose": None}
+    for purpose in (Purpose.CLICK, Purpose.UNSUBSCRIBE):
+        about["purpose"] = purpose
+        yield make(subkey(vault.link_key, **about), **about, entry_id=entry, step_no=1)
 
 
-def without_tokens(text: str) -> str:
-    return TOKENS.sub(r"/\1/…", text)
-
-
-def test_g_the_sample_is_the_message_byte_for_byte_but_for_the_tokens(world, room, sink):
-    """What was shown is what arrives: the same bytes, but that each link leads through that person's own token."""
+def test_u15_what_is_shown_is_what_arrives_byte_for_byte_but_for_the_token(world, room, sink):
+    """The parts of the mail and those shown are the same bytes, once each of the two tokens reads `preview`."""
     list_id, who = scenes.add_people(world, world.a, 5, city="Trondheim & Røros <north>", last_name='O"Hara')
     change(world, 'UPDATE contact SET attributes = attributes || \'{"language": "de"}\' WHERE email = :e', e=who[2])
     change(world, "UPDATE contact SET attributes = '{}' WHERE email = :e", e=who[4])
     at = scenes.soon()
-    campaign_id, content_hash = submitted(world, list_id, sink.port, at=at)
+    html = HTML.replace("</p><p>", "</p>\n  <p>") + "\n<p>" + "å" * 400 + "</p>\n\n"
+    campaign_id, content_hash = submitted(world, list_id, sink.port, at=at, html=html)
     (step,) = reviewed(world, campaign_id)["steps"]
     assert len(step["samples"]) >= 3
+    client = world.client(world.a, Role.APPROVER)
+    path = f"/w/{world.a.wsp}/campaigns/{campaign_id}/preview/1/1"
+    frames = {each["email"]: client.http.get(f"{path}?contact={each['contact_id']}") for each in step["samples"]}
     scenes.approve(world, world.a, campaign_id, content_hash)
     room.at(at).run()
     received = {m.rcpt: message_from_bytes(m.data, policy=policy.SMTP) for m in sink.messages}
     assert len(received) == 5
     for sample in step["samples"]:
         message = received[sample["email"]]
-        html = message.get_body(("html",)).get_content().replace("\r\n", "\n")
-        text = message.get_body(("plain",)).get_content().replace("\r\n", "\n")
+        parts = [message.get_body((kind,)).get_payload(decode=True) for kind in ("html", "plain")]
+        for token in tokens_of(world, campaign_id, sample["email"]):
+            assert all(part.count(token.encode()) == 1 for part in parts)
+            parts = [part.replace(token.encode(), b"preview") for part in parts]
+        assert frames[sample["email"]].data == parts[0]
+        assert [sample["html"].encode(), sample["text"].encode()] == parts
         assert message["Subject"] == sample["subject"]
-        # A mail's last line ends; that is all that is added.
-        assert without_tokens(html).rstrip("\n") == without_tokens(sample["html"]).rstrip("\n")
-        assert without_tokens(text).rstrip("\n") == without_tokens(sample["text"]).rstrip("\n")
-        assert "/c/preview/0" in sample["html"] and "/u/preview" in sample["html"]
-        assert "preview" not in html
 
 
 def test_the_numbers_are_of_today_the_text_is_what_was_submitted(world):
@@ -233,3 +247,46 @@ def test_a_late_look_at_a_passed_slot(world):
     campaign_id, _ = submitted(world, list_id, 25)
     change(world, "UPDATE revision SET planned_at = planned_at - interval '2 hours'")
     assert reviewed(world, campaign_id)["effective_if_approved_now"] is None
+
+
+def test_r13_the_signed_count_stands_beside_the_live_one(world):
+    """Of a published revision too: what was signed does not move with the list."""
+    list_id, who = scenes.add_people(world, world.a, 4)
+    campaign_id, content_hash = submitted(world, list_id, 25)
+    scenes.approve(world, world.a, campaign_id, content_hash)
+    change(
+        world, "DELETE FROM list_member m USING contact c WHERE c.contact_id = m.contact_id AND c.email = :e", e=who[0]
+    )
+    found = reviewed(world, campaign_id)
+    assert (found["signed_count"], found["count"]) == (4, 3)
+
+
+def test_s15_the_forecast_counts_who_had_enough(world, room, sink):
+    """Who got a marketing message of another campaign drops out of a capped one, as the claim will say."""
+    list_id, who = scenes.add_people(world, world.a, 4)
+    few, _ = scenes.add_people(world, world.a, 1, tag="few")
+    change(
+        world,
+        "INSERT INTO list_member (tenant_id, list_id, contact_id, added_at) SELECT c.tenant_id, :l, c.contact_id, now() "
+        "FROM contact c WHERE c.email = ANY(:e)",
+        l=parse("lst", few),
+        e=who[:3],
+    )
+    at = scenes.soon()
+    first, content_hash = submitted(world, few, sink.port, at=at)
+    scenes.approve(world, world.a, first, content_hash)
+    room.at(at).run()
+    channel = scenes.add_channel(world, world.a, sink.port, name="Other")
+    second = scenes.make_campaign(world, world.a)
+    draft = scenes.dated_draft(list_id, channel, scenes.soon(2), html=HTML, text=TEXT)
+    draft["settings"] = {"frequency_cap": {"use": "own", "messages": 1, "days": 7}}
+    scenes.save(world, world.a, second, draft)
+    scenes.submit(world, world.a, second)
+    found = reviewed(world, second)
+    assert len(sink.messages) == 4
+    assert (found["reachable"], found["drop_outs"]) == (1, {"capped": 3})
+    assert [sample["email"] for sample in found["steps"][0]["samples"]] == [who[3]]
+    with bound(world.engine, world.a) as session:
+        session.execute(sa.text("UPDATE delivery SET claimed_at = claimed_at - interval '8 days'"))
+        session.commit()
+    assert reviewed(world, second)["drop_outs"] == {}

@@ -98,6 +98,110 @@ def test_application_role_is_bound_by_the_wall(engine):
     assert (owned, may_create, functions) == (0, False, 0)
 
 
+def test_catalog_policies_say_one_thing(owner_engine):
+    """Each tenant table, partitions too, has the one policy: for all commands, to everybody, no way around it."""
+    with owner_engine.connect() as c:
+        rows = c.execute(sa.text(
+            "SELECT tablename, policyname, permissive, roles::text, cmd, qual, with_check FROM pg_policies WHERE schemaname = 'public'"
+        )).all()  # fmt: skip
+        partitions = c.scalars(
+            sa.text("SELECT relname FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE relkind = 'r'")
+        ).all()
+    wanted = "(tenant_id = (current_setting('app.tenant_id'::text))::uuid)"
+    for row in rows:
+        assert tuple(row)[1:] == ("tenant_isolation", "PERMISSIVE", "{public}", "ALL", wanted, wanted), row.tablename
+    assert {row.tablename for row in rows} == set(schema.tenant_tables()) | set(partitions)
+
+
+def test_catalog_holds_nothing_that_sees_more(owner_engine):
+    """No views, rules, triggers or functions of ours; nothing for PUBLIC; no rights but those of the four roles."""
+    with owner_engine.connect() as c:
+
+        def column(statement):
+            return c.scalars(sa.text(statement)).all()
+
+        here = "relnamespace = 'public'::regnamespace"
+        assert column(f"SELECT relname FROM pg_class WHERE {here} AND relkind IN ('v', 'm', 'f')") == []
+        assert column("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal") == []
+        assert column(f"SELECT rulename FROM pg_rewrite r JOIN pg_class t ON t.oid = r.ev_class WHERE t.{here}") == []
+        assert column("SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace") == []
+        ours = "SELECT proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE prosecdef AND nspname NOT IN ('pg_catalog', 'information_schema')"
+        assert column(ours) == []
+        assert column("SELECT extname FROM pg_extension") == ["plpgsql"]
+        assert column("SELECT has_schema_privilege('public', 'public', 'CREATE')") == [False]
+        assert column("SELECT has_database_privilege('public', current_database(), 'CREATE')") == [False]
+        assert column("SELECT has_database_privilege('public', current_database(), 'CONNECT')") == [False]
+        assert column("SELECT defaclrole::regrole FROM pg_default_acl") == []
+        grants = c.execute(sa.text(
+            "SELECT relname, grantee::regrole::text AS who, array_agg(privilege_type ORDER BY privilege_type) AS rights"
+            f" FROM pg_class, aclexplode(relacl) WHERE {here} AND grantee <> relowner GROUP BY 1, 2"
+        )).all()  # fmt: skip
+    assert {row.who for row in grants} == {"csn_app", "csn_backup", "csn_sweep"}, "0 is PUBLIC"
+    most = {
+        "csn_app": {"DELETE", "INSERT", "SELECT", "UPDATE", "USAGE"},
+        "csn_backup": {"SELECT"},
+        "csn_sweep": {"DELETE", "SELECT"},
+    }
+    assert [row for row in grants if not set(row.rights) <= most[row.who]] == []
+
+
+def test_catalog_roles_are_what_they_are_called(owner_engine):
+    with owner_engine.connect() as c:
+        rows = c.execute(sa.text(
+            "SELECT rolname, rolsuper, rolbypassrls, rolcreatedb, rolcreaterole, rolreplication, rolcanlogin FROM pg_roles WHERE rolname LIKE 'csn\\_%' AND rolname <> 'csn_admin'"
+        )).all()  # fmt: skip
+        inside = c.execute(sa.text(
+            "SELECT member::regrole::text AS who, roleid::regrole::text AS role FROM pg_auth_members"
+            " WHERE member::regrole::text LIKE 'csn\\_%'"
+        )).all()  # fmt: skip
+    assert {row.rolname: tuple(row)[1:] for row in rows} == {
+        "csn_app": (False, False, False, False, False, True),
+        "csn_owner": (False, False, False, False, False, True),
+        "csn_sweep": (False, False, False, False, False, False),
+        "csn_backup": (False, True, False, False, False, False),
+    }
+    assert {tuple(row) for row in inside} == {("csn_app", "csn_sweep")}
+
+
+@pytest.mark.parametrize("table", schema.tenant_tables())
+def test_no_row_can_be_written_for_another_tenant(engine, world, table):
+    """Simulated bugs: an INSERT, an UPDATE and a DELETE that name another tenant."""
+    a, b = world.a.tenant_id, world.b.tenant_id
+    refused = r"row-level security|permission denied"
+    with tenant_session(engine, a) as s, pytest.raises(DBAPIError, match=refused):
+        s.execute(sa.text(f'INSERT INTO "{table}" (tenant_id) VALUES (:b)'), {"b": b})
+    with tenant_session(engine, a) as s:
+        rows = s.scalar(sa.text(f'SELECT count(*) FROM "{table}"'))
+        try:
+            moved = s.execute(sa.text(f'UPDATE "{table}" SET tenant_id = :b'), {"b": b}).rowcount
+        except DBAPIError as error:
+            assert "row-level security" in str(error) or "permission denied" in str(error)  # noqa: PT017
+        else:
+            assert (moved, rows) == (0, 0)
+    for verb in (
+        f'UPDATE "{table}" SET tenant_id = tenant_id WHERE tenant_id = :b',
+        f'DELETE FROM "{table}" WHERE tenant_id = :b',
+    ):
+        with tenant_session(engine, a) as s:
+            try:
+                assert s.execute(sa.text(verb), {"b": b}).rowcount == 0
+            except DBAPIError as error:
+                assert "permission denied" in str(error)  # noqa: PT017
+
+
+def test_a_foreign_key_cannot_lead_to_another_tenants_row(engine, world):
+    a, b = world.a, world.b
+    words = "(tenant_id, list_id, project_id, name, description, created_at, updated_at, version)"
+    make = sa.text(f"INSERT INTO contact_list {words} VALUES (:t, gen_random_uuid(), :p, :name, '', now(), now(), 1)")
+    with tenant_session(engine, a.tenant_id) as s:
+        s.execute(make, {"t": a.tenant_id, "p": a.project_id, "name": "Same name"})
+        s.commit()
+    with tenant_session(engine, a.tenant_id) as s, pytest.raises(DBAPIError, match="foreign key"):
+        s.execute(make, {"t": a.tenant_id, "p": b.project_id, "name": "x"})
+    with tenant_session(engine, b.tenant_id) as s:  # and a name that another tenant has is free here
+        s.execute(make, {"t": b.tenant_id, "p": b.project_id, "name": "Same name"})
+
+
 @pytest.mark.parametrize("table", schema.tenant_tables())
 def test_raw_sql_sees_its_own_tenant_only(engine, two, table):
     """No tenant, another tenant and garbage: an error or nothing (simulated bug of ours)."""
@@ -105,10 +209,11 @@ def test_raw_sql_sees_its_own_tenant_only(engine, two, table):
     statement = sa.text(f'SELECT count(*) FROM "{table}"')
     with engine.connect() as c, pytest.raises(DBAPIError, match=r"app\.tenant_id|invalid input syntax"):
         c.execute(statement)
-    with engine.connect() as c:
-        c.exec_driver_sql("SET LOCAL app.tenant_id = 'garbage'")
-        with pytest.raises(DBAPIError, match="invalid input syntax"):
-            c.execute(statement)
+    for nonsense in ("garbage", "", "NULL", str(b)[:-1], f"{a} OR true"):
+        with engine.connect() as c:
+            c.exec_driver_sql(f"SET LOCAL app.tenant_id = '{nonsense}'")
+            with pytest.raises(DBAPIError, match="invalid input syntax"):
+                c.execute(statement)
     with tenant_session(engine, a) as s:
         foreign = s.execute(sa.text(f'SELECT count(*) FROM "{table}" WHERE tenant_id = :b'), {"b": b}).scalar()
         total = s.execute(statement).scalar()

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from saas.accounts.models import AccountSession
-from saas.accounts.service import forget_sessions
+from saas.accounts.service.sessions import forget_sessions
 from saas.app import sweep as sweeping
 from saas.http.models import IdempotentAnswer
 from saas.kernel.clock import SystemClock
@@ -125,7 +125,7 @@ def test_sessions_go_30_days_after_their_last_use(world, engine):
         account = next(iter(world.a.accounts.values()))
         for token, seen, expires in ((b"old", 31, 17), (b"young", 29, 15), (b"long", 31, -300)):
             session.add(AccountSession(
-                token_hash=token + uuid7().bytes, account_id=account, epoch=0, user_agent=token.decode(),
+                token_hash=token + uuid7().bytes, session_id=uuid7(), account_id=account, epoch=0, user_agent=token.decode(),
                 created_at=ago(days=seen), seen_at=ago(days=seen), expires_at=ago(days=expires),
             ))  # fmt: skip
         session.flush()

@@ -36,7 +36,7 @@ def test_r1_vectors(published, scheduled, expected):
 def test_r1_s42_a_time_in_the_past_is_refused():
     with pytest.raises(InThePast) as refused:
         effective_start(clock("10:00"), published_at=clock("10:01"), lead_s=FIVE)
-    assert refused.value.code == "slot_passed"
+    assert refused.value.code == "start_has_passed"
     with pytest.raises(InThePast):
         effective_start(clock("10:01") - timedelta(microseconds=1), published_at=clock("10:01"), lead_s=FIVE)
     assert effective_start(clock("10:01"), published_at=clock("10:01"), lead_s=FIVE) == clock("10:06")

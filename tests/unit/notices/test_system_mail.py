@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from saas.kernel.errors import Invalid
 from saas.notices.rules import ascii_address, build, mailbox, server_of
-from saas.notices.types import MailNotSent, Security, SystemMail
+from saas.notices.types import MailLogo, MailNotSent, Security, SystemMail
 
 DATE = datetime(2026, 11, 30, 9, 0, tzinfo=UTC)
 HEADERS = [
@@ -98,3 +98,23 @@ def test_addresses_on_the_wire():
     ):
         with pytest.raises(Invalid):
             ascii_address(wrong)
+
+
+def test_a_workspaces_mail_wears_its_name_colour_and_logo():
+    """White label: the logo is a part of the mail, and nothing is fetched when it is opened."""
+    png = bytes(range(256)) * 3
+    mail = SystemMail(
+        to="bea@northwind.example", subject="Hello", paragraphs=("One.",), button="Open", url="https://app.example/x",
+        closing="Bye.", heading="Northwind <Club>", colour="#7a1f4a", logo=MailLogo("image/png", png),
+    )  # fmt: skip
+    raw = build(
+        mail, sender="Countersign <system@app.example>", date=datetime(2026, 11, 22, tzinfo=UTC), message_id="a@b"
+    )
+    found = email.message_from_bytes(raw, policy=email.policy.default)
+    html = found.get_body(("html",)).get_content()
+    assert 'src="cid:logo@countersign"' in html and 'alt="Northwind &lt;Club&gt;"' in html and "#7a1f4a" in html
+    assert "http" not in html.replace("https://app.example/x", "")
+    [image] = [part for part in found.walk() if part.get_content_type() == "image/png"]
+    assert (image["Content-ID"], image.get_content()) == ("<logo@countersign>", png)
+    assert found.get_body(("plain",)).get_content().startswith("One.")
+    assert all(len(line) <= 998 for line in raw.split(b"\r\n"))

@@ -9,37 +9,45 @@ from saas.permissions.policy import require, require_grant
 from saas.permissions.rules import NEVER_BY_KEY, ROLE_ACTIONS, as_table, rights_of, rights_of_key
 from saas.permissions.types import CAMPAIGN_ROLES, Action, Actor, ActorKind, LacksRight, Role
 
-# Columns: administrator, approver, manager, viewer, agency owner, API key (x: may; k: a key may by scope).
+# Columns: administrator, approver, manager, viewer; agency owner, agency administrator, agency member; API key (x: may;
+# k: a key may by scope).
 ORACLE = """
-workspace:create    .  .  .  .  x  .
-workspace:read      x  x  x  x  x  k
-workspace:write     x  .  .  .  x  .
-project:read        x  x  x  x  x  k
-project:write       x  .  .  .  x  k
-member:read         x  x  x  .  x  k
-member:write        x  .  .  .  x  .
-key:read            x  .  x  .  x  k
-key:write           x  .  .  .  x  .
-channel:read        x  x  x  x  .  k
-channel:write       x  .  .  .  .  k
-channel:test        x  .  x  .  .  k
-contact:read        x  x  x  .  .  k
-contact:write       x  .  x  .  .  k
-list:read           x  x  x  x  .  k
-list:write          x  .  x  .  .  k
-audience:read       x  x  x  x  .  k
-audience:write      x  .  x  .  .  k
-campaign:read       x  x  x  x  .  k
-campaign:write      x  x  x  .  .  k
-campaign:submit     x  .  x  .  .  k
-campaign:approve    x  x  .  .  .  .
-campaign:publish    x  x  .  .  .  .
-campaign:control    x  x  x  .  .  k
-campaign:trigger    x  .  x  .  .  k
-report:read         x  x  x  x  .  k
-audit:read          x  x  .  .  x  k
+workspace:create    .  .  .  .  x  x  .  .
+workspace:read      x  x  x  x  x  x  x  k
+workspace:write     x  .  .  .  x  x  .  .
+project:read        x  x  x  x  x  x  x  k
+project:write       x  .  .  .  x  x  .  k
+member:read         x  x  x  .  x  x  .  k
+member:write        x  .  .  .  x  x  .  .
+key:read            x  .  x  .  x  x  .  k
+key:write           x  .  .  .  x  x  .  .
+channel:read        x  x  x  x  .  .  .  k
+channel:write       x  .  .  .  .  .  .  k
+channel:test        x  .  x  .  .  .  .  k
+contact:read        x  x  x  .  .  .  .  k
+contact:write       x  .  x  .  .  .  .  k
+list:read           x  x  x  x  .  .  .  k
+list:write          x  .  x  .  .  .  .  k
+audience:read       x  x  x  x  .  .  .  k
+audience:write      x  .  x  .  .  .  .  k
+campaign:read       x  x  x  x  .  .  .  k
+campaign:write      x  x  x  .  .  .  .  k
+campaign:submit     x  .  x  .  .  .  .  k
+campaign:approve    x  x  .  .  .  .  .  .
+campaign:publish    x  x  .  .  .  .  .  .
+campaign:control    x  x  x  .  .  .  .  k
+campaign:trigger    x  .  x  .  .  .  .  k
+report:read         x  x  x  x  .  .  .  k
+audit:read          x  x  .  .  x  x  .  k
+policy:write        x  .  .  .  .  .  .  .
+campaign:comment    x  x  x  .  .  .  .  .
+workspace:state     .  .  .  .  x  x  .  .
+agency:read         .  .  .  .  x  x  x  .
+agency:write        .  .  .  .  x  x  .  .
 """
-COLUMNS = (Role.ADMIN, Role.APPROVER, Role.MANAGER, Role.VIEWER, Role.AGENCY_OWNER)
+COLUMNS = (
+    Role.ADMIN, Role.APPROVER, Role.MANAGER, Role.VIEWER, Role.AGENCY_OWNER, Role.AGENCY_ADMIN, Role.AGENCY_MEMBER,
+)  # fmt: skip
 LINES = {line.split()[0]: line.split()[1:] for line in ORACLE.strip().splitlines()}
 
 
@@ -93,6 +101,9 @@ def test_a_right_in_a_project_is_none_elsewhere(action):
         (Role.AGENCY_OWNER, Role.ADMIN, True),
         (Role.AGENCY_OWNER, Role.VIEWER, True),
         (Role.AGENCY_OWNER, Role.AGENCY_OWNER, False),
+        (Role.AGENCY_ADMIN, Role.ADMIN, True),
+        (Role.AGENCY_ADMIN, Role.AGENCY_MEMBER, False),
+        (Role.AGENCY_MEMBER, Role.VIEWER, False),
         (Role.APPROVER, Role.VIEWER, False),
         (Role.MANAGER, Role.VIEWER, False),
         (Role.VIEWER, Role.VIEWER, False),

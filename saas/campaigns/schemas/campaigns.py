@@ -5,6 +5,7 @@ from collections.abc import Callable
 from marshmallow import fields, validate
 
 from saas.campaigns.rules.delivery import CAP_USES, MAX_AFTER_MINUTES, MAX_SPEED, MAX_WAVES
+from saas.campaigns.schemas.policies import TAG, ApprovalOut
 from saas.campaigns.types import CampaignKind, CampaignState
 from saas.channels.types import Purpose
 from saas.http.fields import Id, Moment, Strict, not_blank, without_controls, without_nul
@@ -13,6 +14,7 @@ from saas.tenants.rules import MAX_CAP, MAX_CAP_DAYS
 
 _NAME: list[Callable[[str], object]] = [validate.Length(1, 200), without_controls, not_blank]
 _LONG: list[Callable[[str], object]] = [validate.Length(max=2000), without_nul]
+_TAGS = validate.Length(max=20)
 _REFERENCE: list[Callable[[str], object]] = [validate.Length(max=40), without_controls]
 _KEY = validate.Regexp(r"^[a-z][a-z0-9_]{0,59}$", error="Use small letters, digits and _, starting with a letter.")
 
@@ -25,13 +27,15 @@ class CampaignIn(Strict):
     project_id = Id("prj", required=True)
     kind = fields.Enum(CampaignKind, by_value=True, required=True)
     purpose = fields.Enum(Purpose, by_value=True, required=True)
+    tags = fields.List(fields.String(validate=TAG), load_default=list, validate=_TAGS)
 
 
 class CampaignPatch(Strict):
-    """The words about a campaign."""
+    """The words about a campaign. Policies look at its tags when it is submitted."""
 
     name = fields.String(validate=_NAME)
     description = fields.String(validate=_LONG)
+    tags = fields.List(fields.String(validate=TAG), validate=_TAGS)
 
 
 class CampaignsArguments(PageArguments):
@@ -138,6 +142,29 @@ class DecisionIn(Strict):
     comment = fields.String(load_default="", validate=[validate.Length(max=4000), without_nul])
 
 
+class SignatureIn(DecisionIn):
+    """A signature, or a publication, over exactly what was shown.
+
+    start: "now" or a wall time in the campaign's zone, only once the planned time has passed.
+    """
+
+    start = fields.String(
+        load_default=None, allow_none=True, validate=_REFERENCE, metadata={"example": "2026-11-30T09:00"}
+    )
+
+
+class ConfirmationIn(DecisionIn):
+    """Send a held campaign anyway. people: how many you were told that get it now, where that is why it is held."""
+
+    people = fields.Integer(strict=True, load_default=None, allow_none=True, validate=validate.Range(0))
+
+
+class SubmissionIn(Strict):
+    """What those who are asked should know."""
+
+    note = fields.String(load_default="", validate=_LONG)
+
+
 class Nothing(Strict):
     """An empty body."""
 
@@ -152,7 +179,7 @@ class CheckOut(Strict):
 class DecisionOut(Strict):
     """A decision that was made."""
 
-    account_id = Id("acc", required=True)
+    account_id = Id("acc", required=True, allow_none=True)
     name = fields.String(required=True)
     decision = fields.String(required=True)
     content_hash = fields.String(required=True)
@@ -182,6 +209,8 @@ class RevisionOut(RevisionBrief):
     submitted_by = Id("acc", allow_none=True, required=True)
     editors = fields.List(Id("acc"), required=True)
     decisions = fields.List(fields.Nested(DecisionOut), required=True)
+    approval = fields.Nested(ApprovalOut, required=True, allow_none=True)
+    changed_since_signed = fields.List(fields.String(), required=True, allow_none=True)
     checks = fields.List(fields.Nested(CheckOut), required=True)
     allowed_moves = fields.List(fields.String(), required=True)
 
@@ -197,6 +226,9 @@ class CampaignOut(Strict):
     purpose = fields.String(required=True)
     state = fields.String(required=True)
     held_reason = fields.String(allow_none=True, required=True)
+    held_part = fields.String(allow_none=True, required=True)
+    held_facts = fields.Dict(allow_none=True, required=True)
+    tags = fields.List(fields.String(), required=True)
     created_by = Id("acc", allow_none=True, required=True)
     created_at = Moment(required=True)
     updated_at = Moment(required=True)
@@ -205,66 +237,3 @@ class CampaignOut(Strict):
     version = fields.Integer(required=True)
     allowed_moves = fields.List(fields.String(), required=True)
     revision = fields.Nested(RevisionBrief, required=True)
-
-
-class SampleOut(Strict):
-    """A person of the audience and the message they would get."""
-
-    contact_id = Id("ctc", allow_none=True, required=True)
-    email = fields.String(required=True)
-    label = fields.String(required=True)
-    subject = fields.String(required=True)
-    html = fields.String(required=True)
-    text = fields.String(required=True)
-    failure = fields.String(allow_none=True, required=True)
-
-
-class ReviewStepOut(Strict):
-    """A message as approvers see it."""
-
-    step_no = fields.Integer(required=True)
-    name = fields.String(required=True)
-    channel = fields.Dict(required=True)
-    links = fields.List(fields.String(), required=True)
-    samples = fields.List(fields.Nested(SampleOut), required=True)
-
-
-class WaveOut(Strict):
-    """A part of the audience, in percent, and how long after the start its messages leave."""
-
-    percent = fields.Integer(required=True)
-    after_minutes = fields.Integer(required=True)
-
-
-class CapOut(Strict):
-    """Nobody gets more than so many marketing messages of the workspace in so many days."""
-
-    messages = fields.Integer(required=True)
-    days = fields.Integer(required=True)
-
-
-class DeliveryOut(Strict):
-    """How fast and in which parts it leaves.
-
-    `takes_s`: seconds it takes, as the speed paces everybody in the audience and the channel's rate those who could be
-    sent to; null where neither is set and there are no waves.
-    """
-
-    speed_per_hour = fields.Integer(required=True, allow_none=True)
-    waves = fields.List(fields.Nested(WaveOut), required=True)
-    frequency_cap = fields.Nested(CapOut, required=True, allow_none=True)
-    takes_s = fields.Integer(required=True, allow_none=True)
-
-
-class ReviewOut(Strict):
-    """Exactly what will be sent: how many, to whom, what, when."""
-
-    content_hash = fields.String(allow_none=True, required=True)
-    count = fields.Integer(allow_none=True, required=True)
-    reachable = fields.Integer(allow_none=True, required=True)
-    drop_outs = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
-    planned_at = Moment(allow_none=True, required=True)
-    effective_if_approved_now = Moment(allow_none=True, required=True)
-    time_zone = fields.String(allow_none=True, required=True)
-    settings = fields.Nested(DeliveryOut, required=True)
-    steps = fields.List(fields.Nested(ReviewStepOut), required=True)

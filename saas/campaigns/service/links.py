@@ -1,0 +1,185 @@
+"""Decide by a mailed link (U8): looking never decides and never spends; a decision spends it, once.
+
+The token is the proof of the address, so every other check comes after it: whoever holds none learns nothing.
+"""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from saas.audit import service as audit
+from saas.campaigns.models import ApprovalLink, ApprovalRequest, Campaign, OutsideApprover, Revision
+from saas.campaigns.rules import links
+from saas.campaigns.rules.approval import check_hash
+from saas.campaigns.rules.links import LinkGone, LinkState
+from saas.campaigns.service import approval
+from saas.campaigns.service.policies import confirm_outside
+from saas.campaigns.types import Decision, RequestState
+from saas.kernel.errors import Invalid
+from saas.kernel.ids import show
+from saas.permissions.types import Action, Actor, ActorKind, Right, WorkspaceAtRest
+from saas.platform.db import bind, bound_tenant
+from saas.tenants.service.standing import is_active
+
+CONFIRM: Final = "confirm_address"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLink:
+    """A link that works, and what it leads to: a revision to decide about, or (campaign None) an address to confirm."""
+
+    row: ApprovalLink
+    outside: OutsideApprover
+    campaign: Campaign | None
+    revision: Revision | None
+    request: ApprovalRequest | None
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """What somebody says by a link: the decision, about which hash, as whom, with which words."""
+
+    decision: Decision
+    seen_hash: str
+    name: str
+    comment: str
+
+
+def look(session: Session, *, token: str, now: datetime) -> OpenLink:
+    """Return what a link's page shows, and bind the session to its workspace. Changes nothing. Raises LinkGone."""
+    row = _by_token(session, token)
+    found = state(session, row, now)
+    if found is not LinkState.OPEN:
+        raise LinkGone(found)
+    key = row.tenant_id
+    if row.campaign_id is None or row.request_id is None or row.revision_no is None:
+        return OpenLink(row, session.get_one(OutsideApprover, (key, row.outside_id)), None, None, None)
+    return OpenLink(
+        row,
+        session.get_one(OutsideApprover, (key, row.outside_id)),
+        session.get_one(Campaign, (key, row.campaign_id)),
+        session.get_one(Revision, (key, row.campaign_id, row.revision_no)),
+        session.get_one(ApprovalRequest, (key, row.request_id)),
+    )
+
+
+def decide(session: Session, *, token: str, spoken: Spoken, lead_s: int, now: datetime) -> OpenLink:
+    """Carry a decision out and spend the link. Raises LinkGone, WorkspaceAtRest, Invalid, as `approval.approve` does.
+
+    Whoever of two comes second finds the link spent, or the signature there; nothing of theirs is kept.
+    """
+    link = look(session, token=token, now=now)
+    if link.campaign is None or link.revision is None:
+        raise LinkGone
+    _require_active(session)
+    name = spoken.name.strip()
+    if not name:
+        raise Invalid.at("/name", "Type your name.")
+    check_hash(spoken.seen_hash, link.row.content_hash)
+    actor = _actor(link.outside, link.campaign)
+    about: dict[str, Any] = {
+        "actor": actor,
+        "outside_id": link.outside.outside_id,
+        "campaign_id": link.campaign.campaign_id,
+        "no": link.revision.no,
+        "seen_hash": spoken.seen_hash,
+        "comment": spoken.comment,
+        "now": now,
+    }
+    if spoken.decision is Decision.APPROVE:
+        approval.approve_by_link(session, lead_s=lead_s, **about)
+    else:
+        approval.refuse_by_link(session, decision=spoken.decision, **about)
+    _spend(session, link.row, used_for=spoken.decision.value, signed_as=name, now=now)
+    facts = {
+        "outside": show("out", link.outside.outside_id),
+        "decision": spoken.decision.value,
+        "revision": link.revision.no,
+    }
+    subject = show("cam", link.campaign.campaign_id)
+    audit.append(session, actor=actor, action="approval_link.used", subject=subject, now=now, facts=facts)
+    return link
+
+
+def confirm(session: Session, *, token: str, now: datetime) -> OutsideApprover:
+    """Confirm an address by the link that was mailed to it, and spend the link. Raises LinkGone, WorkspaceAtRest."""
+    link = look(session, token=token, now=now)
+    if link.campaign is not None:
+        raise LinkGone
+    _require_active(session)
+    row = confirm_outside(session, link.outside.outside_id, now=now)
+    _spend(session, link.row, used_for=CONFIRM, signed_as=None, now=now)
+    actor = Actor(ActorKind.PERSON, None, row.name, tenant_id=row.tenant_id)
+    subject = show("out", row.outside_id)
+    audit.append(session, actor=actor, action="outside_approver.confirmed", subject=subject, now=now)
+    return row
+
+
+def _require_active(session: Session) -> None:
+    """Refuse what would change something in a workspace at rest (A9); the link stays as it is."""
+    if not is_active(session):
+        raise WorkspaceAtRest("This workspace is at rest at the moment. Follow the link again when it is active.")
+
+
+def state(session: Session, row: ApprovalLink, now: datetime) -> LinkState:
+    """Return where a link of the bound workspace stands."""
+    outside = session.get_one(OutsideApprover, (row.tenant_id, row.outside_id))
+    request = session.get(ApprovalRequest, (row.tenant_id, row.request_id)) if row.request_id else None
+    present = _present_hash(session, row)
+    return links.state_of(
+        used_at=row.used_at,
+        expires_at=row.expires_at,
+        listed=outside.revoked_at is None,
+        content_hash=row.content_hash,
+        present_hash=present,
+        request=RequestState(request.state) if request is not None else None,
+        now=now,
+    )
+
+
+def _present_hash(session: Session, row: ApprovalLink) -> str | None:
+    found = sa.select(Revision.content_hash).where(
+        Revision.tenant_id == row.tenant_id,
+        Revision.campaign_id == row.campaign_id,
+        Revision.no == row.revision_no,
+    )
+    return session.scalar(found)
+
+
+def _by_token(session: Session, token: str) -> ApprovalLink:
+    """Return the link of a token; binds the session. One refusal for all that was never ours."""
+    found = links.read_token(token)
+    if found is None:
+        raise LinkGone
+    bind(session, found[0])
+    row = session.get(ApprovalLink, found)
+    known = row.token_hash if row is not None and row.token_hash is not None else bytes(32)
+    same = secrets.compare_digest(known, links.hash_of(token))
+    if row is None or not same:
+        raise LinkGone
+    return row
+
+
+def _spend(session: Session, row: ApprovalLink, *, used_for: str, signed_as: str | None, now: datetime) -> None:
+    changed = (
+        sa.update(ApprovalLink)
+        .where(
+            ApprovalLink.tenant_id == bound_tenant(session),
+            ApprovalLink.link_id == row.link_id,
+            ApprovalLink.used_at.is_(None),
+        )
+        .values(used_at=now, used_for=used_for, signed_as=signed_as)
+        .returning(ApprovalLink.link_id)
+    )
+    if session.scalar(changed) is None:
+        raise LinkGone(LinkState.USED)
+
+
+def _actor(outside: OutsideApprover, campaign: Campaign) -> Actor:
+    """Return who the audit names. The rights are those of the link: this one campaign's project, to read."""
+    right = Right(outside.tenant_id, campaign.project_id, Action.CAMPAIGN_READ)
+    return Actor(ActorKind.PERSON, None, outside.name, tenant_id=outside.tenant_id, rights=frozenset({right}))

@@ -1,0 +1,1 @@
+"""The API of tenants: workspaces and projects, their people, agencies."""

@@ -1,0 +1,244 @@
+"""Invitations to an agency's staff. They belong to no workspace, so their mail leaves with the request that asks."""
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from saas.accounts import queries as accounts
+from saas.accounts.models import Account
+from saas.accounts.rules import address_key, token_hash
+from saas.accounts.service import second_step, signing_in
+from saas.accounts.types import Origin, Refused
+from saas.kernel.errors import Invalid, NotFound
+from saas.kernel.ids import show, uuid7
+from saas.notices.rules import ascii_address
+from saas.notices.service import mail as notices
+from saas.notices.types import MailNotSent
+from saas.permissions.queries import staff_role
+from saas.permissions.types import Action, Actor, ActorKind, Role
+from saas.platform.settings import Settings
+from saas.tenants.models import Agency, StaffInvitation
+from saas.tenants.rules import new_staff_token, read_staff_token, staff_mail, state_of
+from saas.tenants.service import agency, staff
+from saas.tenants.service.invitations import Bearer, enter
+from saas.tenants.types import (
+    InvitationClosed,
+    InvitationGone,
+    InvitationState,
+    Invited,
+    OpenInvitation,
+    Outcome,
+    Reply,
+)
+
+_OPEN: Final = sa.and_(StaffInvitation.accepted_at.is_(None), StaffInvitation.revoked_at.is_(None))
+_UNSENT: Final = "The mail could not be handed over just now. Send the invitation again in a while."
+
+
+def invite(
+    session: Session,
+    *,
+    actor: Actor,
+    agency_id: UUID,
+    people: Sequence[Invited],
+    settings: Settings,
+    now: datetime,
+) -> list[Reply]:
+    """Invite people to the staff; each line has an answer of its own. Raises NotFound, LacksRight."""
+    staff.require_in_agency(actor, Action.AGENCY_WRITE, agency_id)
+    return [_invite(session, actor, agency_id, person, settings, now) for person in people]
+
+
+def _invite(
+    session: Session, actor: Actor, agency_id: UUID, person: Invited, settings: Settings, now: datetime
+) -> Reply:
+    staff.require_appoint(session, actor=actor, agency_id=agency_id, role=person.role)
+    try:
+        email = address_key(person.email)
+        ascii_address(email)
+    except Invalid as error:
+        return Reply(email=person.email, role=person.role, outcome=Outcome.INVALID, detail=error.detail)
+    account = accounts.account_at(session, email)
+    held = account and staff_role(session, account_id=account.account_id, agency_id=agency_id)
+    if held:
+        detail = f"This person is on the staff already, with the role {held.value}."
+        return Reply(email=email, role=person.role, outcome=Outcome.ALREADY_MEMBER, detail=detail)
+    own, until = uuid7(), now + timedelta(hours=settings.invitation_hours)
+    fresh = {
+        "name": person.name.strip(), "role": person.role.value, "token_hash": None, "sent_at": None,
+        "invited_by": actor.account_id, "expires_at": until,
+    }  # fmt: skip
+    row = insert(StaffInvitation).values(invitation_id=own, agency_id=agency_id, email=email, created_at=now, **fresh)
+    found = session.scalars(
+        row.on_conflict_do_update(index_elements=["agency_id", "email"], index_where=_OPEN, set_=fresh).returning(
+            StaffInvitation
+        ),
+        execution_options={"populate_existing": True},
+    ).one()
+    facts = {"role": person.role.value}
+    subject = show("inv", found.invitation_id)
+    staff.note(session, agency_id, actor=actor, action="staff.invited", subject=subject, facts=facts, now=now)
+    unsent = _send(session, found, settings, now)
+    return Reply(
+        email=email,
+        role=person.role,
+        outcome=Outcome.INVITED if found.invitation_id == own else Outcome.UPDATED,
+        state=_state(found, now),
+        invitation_id=found.invitation_id,
+        expires_at=until,
+        detail=unsent,
+    )
+
+
+def _send(session: Session, row: StaffInvitation, settings: Settings, now: datetime) -> str | None:
+    """Mail the link with a new token; returns what to say when the mail server took none, and then no link works."""
+    token = new_staff_token(row.invitation_id)
+    inviter = accounts.accounts(session, [row.invited_by])[row.invited_by]
+    mail = staff_mail(
+        to=row.email,
+        name=row.name,
+        inviter=inviter.name,
+        agency=session.get_one(Agency, row.agency_id).name,
+        role=Role(row.role),
+        url=f"{settings.public_url}/staff-invitations/{token}",
+        expires_at=row.expires_at,
+    )
+    try:
+        notices.send(mail, settings=settings, now=now)
+    except MailNotSent:
+        return _UNSENT
+    row.token_hash, row.sent_at = token_hash(token), now
+    session.flush()
+    return None
+
+
+def resend(
+    session: Session, *, actor: Actor, agency_id: UUID, invitation_id: UUID, settings: Settings, now: datetime
+) -> StaffInvitation:
+    """Send an invitation anew: the old link ends now. Raises NotFound, LacksRight, InvitationClosed, MailNotSent."""
+    row = _row(session, actor, agency_id, invitation_id)
+    until = now + timedelta(hours=settings.invitation_hours)
+    found = _update_open(session, row, token_hash=None, sent_at=None, expires_at=until, invited_by=actor.account_id)
+    if found is None:
+        raise InvitationClosed("This invitation was accepted or withdrawn already.")
+    said = _send(session, found, settings, now)
+    if said is not None:
+        raise MailNotSent(said)
+    return found
+
+
+def revoke(session: Session, *, actor: Actor, agency_id: UUID, invitation_id: UUID, now: datetime) -> None:
+    """Withdraw an invitation; doing it twice is no error. Raises NotFound, LacksRight, InvitationClosed."""
+    row = _row(session, actor, agency_id, invitation_id)
+    if _update_open(session, row, token_hash=None, revoked_at=now) is None:
+        session.refresh(row)
+        if row.accepted_at is not None:
+            raise InvitationClosed("This invitation was accepted already; take the person off the staff instead.")
+        return
+    subject = show("inv", invitation_id)
+    staff.note(session, agency_id, actor=actor, action="staff.invitation_revoked", subject=subject, facts={}, now=now)
+
+
+def look(session: Session, *, token: str, now: datetime) -> OpenInvitation:
+    """Return what an invitation's page shows. Raises InvitationGone."""
+    row = _by_token(session, token, now)
+    account = accounts.account_at(session, row.email)
+    return OpenInvitation(
+        email=row.email,
+        name=row.name,
+        role=Role(row.role),
+        workspace_name=session.get_one(Agency, row.agency_id).name,
+        has_password=account is not None and account.password_hash is not None,
+        has_second_step=account is not None and second_step.is_on(session, account.account_id),
+    )
+
+
+def accept(
+    session: Session,
+    *,
+    token: str,
+    name: str,
+    password: str,
+    code: str,
+    origin: Origin,
+    tools: signing_in.Tools,
+    now: datetime,
+) -> signing_in.Opened | Refused:
+    """Accept an invitation to the staff and sign in, as with a workspace's invitation.
+
+    Raises InvitationGone, Invalid, LockedOut.
+    """
+    row = _by_token(session, token, now)
+
+    def take() -> None:
+        if _update_open(session, row, token_hash=None, accepted_at=now) is None:
+            raise InvitationGone
+
+    who = Bearer(row.email, name or row.name, password, code)
+    opened = enter(session, who, origin=origin, tools=tools, take=take, now=now)
+    if not isinstance(opened, Refused):
+        _join(session, row, opened.account, now)
+    return opened
+
+
+def _join(session: Session, row: StaffInvitation, account: Account, now: datetime) -> None:
+    held = staff_role(session, account_id=account.account_id, agency_id=row.agency_id)
+    if held is None:  # an invitation makes nobody less than they became meanwhile
+        staff.put_staff(
+            session,
+            agency_id=row.agency_id,
+            account_id=account.account_id,
+            role=Role(row.role),
+            granted_by=row.invited_by,
+            now=now,
+        )
+    who = Actor(ActorKind.PERSON, account.account_id, account.name)
+    facts = {"role": row.role, "invited_by": show("acc", row.invited_by)}
+    subject = show("inv", row.invitation_id)
+    staff.note(session, row.agency_id, actor=who, action="staff.joined", subject=subject, facts=facts, now=now)
+
+
+def _row(session: Session, actor: Actor, agency_id: UUID, invitation_id: UUID) -> StaffInvitation:
+    staff.require_in_agency(actor, Action.AGENCY_READ, agency_id)
+    row = agency.staff_invitation(session, agency_id=agency_id, invitation_id=invitation_id)
+    if row is None:
+        raise NotFound("There is no such invitation in this agency.")
+    staff.require_appoint(session, actor=actor, agency_id=agency_id, role=Role(row.role))
+    return row
+
+
+def _update_open(session: Session, row: StaffInvitation, **values: object) -> StaffInvitation | None:
+    changed = (
+        sa.update(StaffInvitation)
+        .where(StaffInvitation.invitation_id == row.invitation_id, _OPEN)
+        .values(**values)
+        .returning(StaffInvitation)
+    )
+    options = {"populate_existing": True, "synchronize_session": False}
+    return session.scalars(changed, execution_options=options).one_or_none()
+
+
+def _by_token(session: Session, token: str, now: datetime) -> StaffInvitation:
+    found: UUID | None = read_staff_token(token)
+    row = session.get(StaffInvitation, found) if found is not None else None
+    known = row.token_hash if row is not None and row.token_hash is not None else bytes(32)
+    same = secrets.compare_digest(known, token_hash(token))
+    if row is None or not same or _state(row, now) is not InvitationState.SENT:
+        raise InvitationGone
+    return row
+
+
+def _state(row: StaffInvitation, now: datetime) -> InvitationState:
+    return state_of(
+        sent_at=row.sent_at,
+        expires_at=row.expires_at,
+        accepted_at=row.accepted_at,
+        revoked_at=row.revoked_at,
+        now=now,
+    )

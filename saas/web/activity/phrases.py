@@ -1,0 +1,120 @@
+"""Actions of the audit chain as people say them: each stands behind a name, as in "Nora approved revision 2"."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from flask_babel import gettext, lazy_gettext
+
+from saas.permissions.types import Role
+from saas.web import words
+
+# One line for each action; facts of the entry may stand in it by their names.
+PHRASES: Final[Mapping[str, Any]] = {
+    "access.asked": lazy_gettext("asked for a role (%(role)s)"),
+    "access.declined": lazy_gettext("declined a role that was asked for (%(role)s)"),
+    "access.granted": lazy_gettext("gave a role that was asked for (%(role)s)"),
+    "approval_link.used": lazy_gettext("decided about revision %(revision)s by a mailed link"),
+    "attribute.registered": lazy_gettext("made an attribute of people"),
+    "audience.changed": lazy_gettext("changed the audience"),
+    "audience.created": lazy_gettext("made the audience"),
+    "audience.deleted": lazy_gettext("deleted an audience"),
+    "audit.exported": lazy_gettext("exported the audit log, entries %(first_no)s to %(last_no)s"),
+    "audit.subscribed": lazy_gettext("subscribed to the daily head of the audit log"),
+    "audit.unsubscribed": lazy_gettext("ended a subscription to the daily head of the audit log"),
+    "campaign.archived": lazy_gettext("archived it"),
+    "campaign.commented": lazy_gettext("commented on revision %(revision)s"),
+    "campaign.completed": lazy_gettext("finished: everybody is settled"),
+    "campaign.created": lazy_gettext("created the campaign"),
+    "campaign.held": lazy_gettext("held it until somebody decides"),
+    "campaign.paused": lazy_gettext("paused it"),
+    "campaign.renamed": lazy_gettext("renamed it"),
+    "campaign.resumed": lazy_gettext("resumed it"),
+    "campaign.started": lazy_gettext("started sending"),
+    "campaign.stopped": lazy_gettext("finished stopping"),
+    "campaign.stopping": lazy_gettext("stopped it"),
+    "channel.archived": lazy_gettext("took the channel configuration out of use"),
+    "channel.breaker_closed": lazy_gettext("goes on sending through the channel"),
+    "channel.breaker_opened": lazy_gettext("stopped sending through the channel for a while"),
+    "channel.changed": lazy_gettext("changed the channel configuration"),
+    "channel.created": lazy_gettext("made the channel configuration"),
+    "channel.dkim_made": lazy_gettext("made a DKIM key"),
+    "channel.dkim_removed": lazy_gettext("removed the DKIM key"),
+    "channel.tested": lazy_gettext("sent a test through the channel"),
+    "channel.tried_now": lazy_gettext("had the channel tried at once"),
+    "contact.unsubscribed": lazy_gettext("took an unsubscription in"),
+    "import.attributes_made": lazy_gettext("made attributes of people, from the import's columns"),
+    "import.cancelled": lazy_gettext("cancelled the import"),
+    "import.errors_downloaded": lazy_gettext("downloaded the import's error file"),
+    "import.finished": lazy_gettext("finished the import"),
+    "import.started": lazy_gettext("started an import"),
+    "invitation.accepted": lazy_gettext("accepted an invitation (%(role)s)"),
+    "invitation.made": lazy_gettext("invited somebody (%(role)s)"),
+    "invitation.resent": lazy_gettext("sent an invitation again"),
+    "invitation.revoked": lazy_gettext("withdrew an invitation"),
+    "key.kept": lazy_gettext("kept the API key of somebody who left"),
+    "key.made": lazy_gettext("made an API key (%(role)s)"),
+    "key.revoked": lazy_gettext("revoked an API key"),
+    "key.rotated": lazy_gettext("replaced an API key"),
+    "list.changed": lazy_gettext("changed the list"),
+    "list.created": lazy_gettext("made the list"),
+    "list.deleted": lazy_gettext("deleted a list"),
+    "member.granted": lazy_gettext("gave a role (%(role)s)"),
+    "member.removed": lazy_gettext("took a role away"),
+    "outside_approver.confirmed": lazy_gettext("confirmed the address of an approver without an account"),
+    "outside_approver.listed": lazy_gettext("listed an approver without an account"),
+    "outside_approver.revoked": lazy_gettext("took an approver without an account off the list"),
+    "policy.changed": lazy_gettext("changed the approval policy"),
+    "project.changed": lazy_gettext("changed the project's defaults"),
+    "project.created": lazy_gettext("made the project"),
+    "project.renamed": lazy_gettext("renamed the project"),
+    "revision.approved": lazy_gettext("approved revision %(revision)s"),
+    "revision.changes_requested": lazy_gettext("requested changes to revision %(revision)s"),
+    "revision.confirmed": lazy_gettext("confirmed revision %(revision)s as it is now"),
+    "revision.created": lazy_gettext("opened revision %(revision)s"),
+    "revision.edited": lazy_gettext("edited revision %(revision)s"),
+    "revision.late": lazy_gettext("found revision %(revision)s approved too late to start"),
+    "revision.published": lazy_gettext("published revision %(revision)s"),
+    "revision.rejected": lazy_gettext("rejected revision %(revision)s"),
+    "revision.revoked": lazy_gettext("revoked the approval of revision %(revision)s"),
+    "revision.signed": lazy_gettext("signed revision %(revision)s"),
+    "revision.submitted": lazy_gettext("asked for approval of revision %(revision)s"),
+    "revision.withdrawn": lazy_gettext("took revision %(revision)s back"),
+    "seal.accepted": lazy_gettext("took the restored database over"),
+    "seal.sealed": lazy_gettext("held everything: the database was restored or copied"),
+    "staff.appointed": lazy_gettext("gave a role in the agency (%(role)s)"),
+    "staff.dismissed": lazy_gettext("took somebody out of the agency"),
+    "staff.given": lazy_gettext("gave somebody of the agency access"),
+    "staff.invitation_revoked": lazy_gettext("withdrew an invitation into the agency"),
+    "staff.invited": lazy_gettext("invited somebody into the agency (%(role)s)"),
+    "staff.joined": lazy_gettext("joined the agency (%(role)s)"),
+    "staff.taken": lazy_gettext("took access of somebody of the agency away"),
+    "workspace.changed": lazy_gettext("changed the workspace"),
+    "workspace.created": lazy_gettext("made the workspace"),
+    "workspace.moved": lazy_gettext("moved the workspace from %(from)s to %(to)s"),
+}
+
+
+class _Facts(dict[str, Any]):
+    """Facts of an entry; one that is missing is left open, so that any entry can be read."""
+
+    def __missing__(self, _name: str) -> str:
+        return "…"
+
+
+def phrase(action: str, facts: Mapping[str, Any]) -> str:
+    """Return what was done. An action without a phrase of its own is told by its own word."""
+    known = PHRASES.get(action)
+    if known is None:
+        return str(gettext("did: %(action)s", action=action.replace(".", ", ").replace("_", " ")))
+    said = _Facts(facts)
+    if facts.get("role") in set(Role):
+        said["role"] = words.role_word(facts["role"])
+    return str(known) % said
+
+
+def titles() -> list[tuple[str, str]]:
+    """Return every known action with its words, as choices of a filter."""
+    found = [(action, phrase(action, {})) for action in PHRASES]
+    return sorted(
+        ((action, text[:1].upper() + text[1:]) for action, text in found), key=lambda item: item[1].casefold()
+    )
