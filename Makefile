@@ -25,27 +25,27 @@ up: setup ## Serve the product with the demo's data on http://127.0.0.1:8000 unt
 	@$(BIN)/saas up
 
 test: setup browser ## Run all tests but the deep ones, on real PostgreSQL, Valkey and Chromium (at most 8 minutes).
-	@TIER=test $(PYTEST) -q -n 2 --dist loadgroup -m "not deep" tests
+	@TIER=test $(PYTEST) -q -n 3 --dist loadgroup -m "not deep" tests
 	@$(BIN)/python -m tests.faults --quick --only 1,11,24
 
 test-unit: setup ## Run the tests that need no server (seconds).
 	@TIER=test $(PYTEST) -q tests/unit tests/architecture
 
 test-deep: setup browser ## Run all tests with many more examples, all faults, the n-th failure loop, mutants (at most 60 minutes).
-	@TIER=test-deep $(PYTEST) -q -n 2 --dist loadgroup tests
+	@TIER=test-deep $(PYTEST) -q -n 3 --dist loadgroup tests
 	@$(BIN)/python -m tests.faults
 	@$(BIN)/python -m tests.faults.nth
 	@$(MAKE) mutants
 
 test-release: setup browser ## Run what a release needs: 5,000 lives, every fault three times in a row, 30 kills over 200,000 people (hours).
-	@TIER=test-release $(PYTEST) -q -n 2 --dist loadgroup tests
+	@TIER=test-release $(PYTEST) -q -n 3 --dist loadgroup tests
 	@for round in 1 2 3; do $(BIN)/python -m tests.faults --seed $$round || exit 1; done
 	@$(BIN)/python -m tests.faults.nth
 	@$(BIN)/python -m tests.faults.kills
 	@$(MAKE) mutants
 
 simulate: setup ## Live simulated lives against the reference: make simulate SEEDS=100 FIRST=0.
-	@TIER=test LIVES=$(or $(SEEDS),100) FIRST=$(or $(FIRST),0) $(PYTEST) -q -n 2 tests/lives/test_lives.py
+	@TIER=test LIVES=$(or $(SEEDS),100) FIRST=$(or $(FIRST),0) $(PYTEST) -q -n 3 tests/lives/test_lives.py
 
 mutants: setup ## Check that the tests catch thirteen known-bad engines; the last line is `13/13 caught`.
 	@$(BIN)/python -u -m tests.mutants

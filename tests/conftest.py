@@ -124,9 +124,18 @@ def database(servers: Servers, worker_id: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def redis_db() -> int:
-    """Number of this process's Redis database, 1 to 15."""
-    return 1 + os.getpid() % 15
+def redis_db() -> Iterator[int]:
+    """Number of this process's Redis database, 1 to 15: the first that no other process of tests holds."""
+    HOME.mkdir(parents=True, exist_ok=True)
+    for number in range(1, 16):
+        with (HOME / f"redis-{number}.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            yield number
+            return
+    pytest.fail("all of Redis's databases are in use by tests")
 
 
 @pytest.fixture(scope="session")

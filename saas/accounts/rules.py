@@ -25,7 +25,7 @@ from saas.notices.types import SystemMail
 
 _ALPHABET: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _KEY: Final = re.compile(r"csn_live_([0-9A-Za-z]{30})([0-9A-Za-z]{6})")
-FREE_TRIES: Final = {Guarded.SOURCE: 5, Guarded.DEVICE: 5, Guarded.ACCOUNT: 50}
+FREE_TRIES: Final = {Guarded.SOURCE: 5, Guarded.DEVICE: 5, Guarded.ACCOUNT: 50, Guarded.LINK: 5}
 MAX_LOCK_S: Final = 900
 STEP_S: Final = 30
 RECOVERY_CODES: Final = 10

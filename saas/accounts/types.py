@@ -25,11 +25,12 @@ class Origin:
 
 
 class Guarded(StrEnum):
-    """What wrong tries are counted against, each for one account: a source address, a known device, all the others."""
+    """What wrong tries are counted against: for an account a source address, a known device, all the others; a link."""
 
     SOURCE = "source"
     DEVICE = "device"
     ACCOUNT = "account"
+    LINK = "link"
 
 
 class Refused(StrEnum):

@@ -12,7 +12,7 @@ from saas.accounts.routes import accounts
 from saas.accounts.routes import own as own_account
 from saas.app import metrics
 from saas.audiences.routes import audiences
-from saas.campaigns.routes import campaigns, comments, policies, revisions
+from saas.campaigns.routes import campaigns, comments, links, policies, revisions
 from saas.channels import routes as channels
 from saas.http import problem
 from saas.intake import routes as intake
@@ -55,6 +55,7 @@ API: Final[tuple[Blueprint, ...]] = (
     revisions.blp,
     comments.blp,
     policies.blp,
+    links.blp,
     trigger.blp,
     sending.blp,
     reports.blp,

@@ -42,7 +42,7 @@ def append(
         no=head.no + 1,
         at=now,
         actor_kind=actor.kind.value,
-        actor_id=actor.key_id if actor.kind is ActorKind.KEY else actor.account_id,
+        actor_id=_ids(actor).get(actor.kind, actor.account_id),
         action=action,
         subject=subject,
         facts=dict(facts or {}),
@@ -63,6 +63,10 @@ def append(
         )
     )
     session.execute(sa.update(AuditHead).where(AuditHead.tenant_id == tenant).values(no=entry.no, hash=own))
+
+
+def _ids(actor: Actor) -> dict[ActorKind, UUID | None]:
+    return {ActorKind.KEY: actor.key_id, ActorKind.OUTSIDE: actor.outside_id}
 
 
 def start_export(

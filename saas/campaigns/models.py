@@ -146,7 +146,8 @@ class ApprovalPolicy(TenantScoped, Model):
 class OutsideApprover(TenantScoped, Model):
     """Somebody without an account whom administrators allow to sign by mail (U8).
 
-    The address counts once it is confirmed, and no longer once it is revoked.
+    The address counts once it is confirmed, and no longer once it is revoked. code_hash: of the code word that they
+    were told by another way than mail; links ask for it where the policy says so.
     """
 
     __tablename__ = "outside_approver"
@@ -158,6 +159,8 @@ class OutsideApprover(TenantScoped, Model):
     listed_at: Mapped[datetime]
     confirmed_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+    code_hash: Mapped[str | None]
+    code_set_at: Mapped[datetime | None]
 
     __table_args__ = (
         sa.Index(
@@ -279,6 +282,8 @@ class ApprovalLink(TenantScoped, Model):
 
     request_id, campaign_id, revision_no, content_hash: what it is about, all null for a confirmation. token_hash: of
     the newest mail's token, the only one that works. used_for: the decision; signed_as: the name that they typed.
+    replaced_at: since when a newer link stands in its place. pass_hash, pass_until: of the browser in which the code
+    word was right, and how long it counts.
     """
 
     __tablename__ = "approval_link"
@@ -296,6 +301,9 @@ class ApprovalLink(TenantScoped, Model):
     used_at: Mapped[datetime | None]
     used_for: Mapped[str | None]
     signed_as: Mapped[str | None]
+    replaced_at: Mapped[datetime | None]
+    pass_hash: Mapped[bytes | None]
+    pass_until: Mapped[datetime | None]
 
     __table_args__ = (
         sa.CheckConstraint("num_nonnulls(request_id, campaign_id, revision_no, content_hash) IN (0, 4)", name="whole"),
@@ -315,6 +323,6 @@ class ApprovalLink(TenantScoped, Model):
             "request_id",
             "outside_id",
             unique=True,
-            postgresql_where=sa.text("request_id IS NOT NULL"),
+            postgresql_where=sa.text("request_id IS NOT NULL AND replaced_at IS NULL"),
         ),
     )

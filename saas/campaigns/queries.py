@@ -1,6 +1,6 @@
 """Read campaigns, revisions, editors and decisions; always in the bound workspace and the actor's projects."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -245,31 +245,57 @@ def request_of(session: Session, *, campaign_id: UUID, no: int) -> ApprovalReque
 
 def approvers(session: Session, project_id: UUID) -> People:
     """Return who may approve in a project now: accounts that hold the right, outside approvers that are confirmed."""
+    return approvers_in(session, [project_id])[project_id]
+
+
+def approvers_in(session: Session, projects: Collection[UUID]) -> dict[UUID, People]:
+    """Return the same for several projects, by the same two statements."""
     outside = session.scalars(
         sa.select(OutsideApprover.outside_id).where(
             OutsideApprover.tenant_id == bound_tenant(session),
             OutsideApprover.confirmed_at.is_not(None),
             OutsideApprover.revoked_at.is_(None),
+            OutsideApprover.email.not_in(addresses_of_members(bound_tenant(session))),
         )
     )
-    return People(people_with(session, Action.CAMPAIGN_APPROVE, project_id), frozenset(outside))
+    confirmed, grants = frozenset(outside), _grants(session, Action.CAMPAIGN_APPROVE, projects)
+    return {each: People(_held(grants, each), confirmed) for each in projects}
+
+
+def addresses_of_members(tenant_id: UUID) -> sa.Select[str]:
+    """Return the addresses of those who have a role here: they sign as themselves, once (R13)."""
+    return (
+        sa.select(Account.email)
+        .join(RoleGrant, RoleGrant.account_id == Account.account_id)
+        .where(RoleGrant.tenant_id == tenant_id)
+    )
 
 
 def people_with(session: Session, action: Action, project_id: UUID | None) -> dict[UUID, frozenset[Role]]:
     """Return who has a right in a project, or (None) in the whole workspace, with the roles that give it."""
+    return _held(_grants(session, action, [] if project_id is None else [project_id]), project_id)
+
+
+def _grants(session: Session, action: Action, projects: Collection[UUID]) -> list[tuple[UUID, UUID | None, Role]]:
+    """Return the grants that give a right in the whole workspace or in one of the projects: whose, where, as what."""
     rows = session.execute(
-        sa.select(RoleGrant.account_id, RoleGrant.role)
+        sa.select(RoleGrant.account_id, RoleGrant.project_id, RoleGrant.role)
         .join(Account, Account.account_id == RoleGrant.account_id)
         .where(
             RoleGrant.tenant_id == bound_tenant(session),
-            sa.or_(RoleGrant.project_id.is_(None), RoleGrant.project_id == project_id),
+            sa.or_(RoleGrant.project_id.is_(None), RoleGrant.project_id.in_(projects)),
             RoleGrant.role.in_([role.value for role in roles_with(action)]),
             Account.suspended_at.is_(None),
         )
     )
+    return [(account_id, where, Role(role)) for account_id, where, role in rows]
+
+
+def _held(grants: Sequence[tuple[UUID, UUID | None, Role]], project_id: UUID | None) -> dict[UUID, frozenset[Role]]:
     found: dict[UUID, frozenset[Role]] = {}
-    for account_id, role in rows:
-        found[account_id] = found.get(account_id, frozenset()) | {Role(role)}
+    for account_id, where, role in grants:
+        if where is None or where == project_id:
+            found[account_id] = found.get(account_id, frozenset()) | {role}
     return found
 
 
@@ -285,20 +311,6 @@ def policies(session: Session, project_id: UUID | None = None) -> Sequence[Appro
     if project_id is not None:
         wanted = wanted.where(sa.or_(table.project_id.is_(None), table.project_id == project_id))
     return session.scalars(wanted).all()
-
-
-def waiting_for_decision(session: Session, *, actor: Actor) -> int:
-    """Return how many revisions in review the actor may decide on."""
-    visible = _visible(session, actor, Action.CAMPAIGN_APPROVE).subquery()
-    return (
-        session.scalar(
-            sa.select(sa.func.count())
-            .select_from(Revision)
-            .join(visible, visible.c.campaign_id == Revision.campaign_id)
-            .where(Revision.tenant_id == bound_tenant(session), Revision.state == RevisionState.IN_REVIEW)
-        )
-        or 0
-    )
 
 
 def uses_audience(session: Session, audience_id: UUID) -> bool:

@@ -130,6 +130,7 @@ class Part(StrEnum):
     APPROVAL = "approval"
     SIGNER = "signer"
     AUDIENCE = "audience"
+    RULE = "rule"
     START = "start"
     SEAL = "seal"
 

@@ -19,6 +19,7 @@ from saas.audit.types import Break
 from saas.cli.shell import transaction
 from saas.kernel.errors import Invalid, NotFound
 from saas.kernel.ids import BadId, parse
+from saas.kernel.moments import OUT_OF_YEARS, is_given
 from saas.permissions.rules import rights_of
 from saas.permissions.types import SYSTEM, Role
 from saas.platform.db import bind, db
@@ -35,6 +36,8 @@ class _Moment(click.ParamType[datetime]):
             found = datetime.fromisoformat(str(value))
         except ValueError:
             self.fail(f"{value} is no date or time as in 2026-11-30T09:00:00Z", param, ctx)
+        if not is_given(found):
+            self.fail(OUT_OF_YEARS, param, ctx)
         return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 

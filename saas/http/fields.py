@@ -10,10 +10,12 @@ from marshmallow import RAISE, Schema, ValidationError, fields
 
 from saas.kernel.errors import NotFound
 from saas.kernel.ids import BadId, parse, show
+from saas.kernel.moments import OUT_OF_YEARS, in_zone, is_given
 
 _DIRECTIONS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _CONTROLS: Final = re.compile("[\0-\x1f\x7f-\x9f\ud800-\udfff]")
 _UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
+UNSTORABLE: Final = "NUL and broken characters are not allowed here."
 _UNSEEN: Final = dict.fromkeys((0x00AD, 0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFEFF, *range(0x200B, 0x2010)))
 
 
@@ -45,16 +47,18 @@ class Id(fields.Field[UUID]):
 
 
 class Moment(fields.Field[datetime]):
-    """A moment, RFC 3339, given out in UTC with a Z."""
+    """A moment, RFC 3339, given out in UTC with a Z; taken only in the years that people may give."""
 
     def _serialize(self, value: datetime | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:  # noqa: ARG002
-        return None if value is None else value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        return None if value is None else in_zone(value, UTC).isoformat().replace("+00:00", "Z")
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> datetime:  # noqa: ARG002
         try:
             found = datetime.fromisoformat(value)
         except (TypeError, ValueError):
             raise ValidationError("Not a date and time as in 2026-11-30T09:00:00Z.") from None
+        if not is_given(found):
+            raise ValidationError(OUT_OF_YEARS)
         if found.tzinfo is None:
             raise ValidationError("Add the zone, as in 2026-11-30T09:00:00Z.")
         return found.astimezone(UTC)
@@ -74,10 +78,15 @@ def is_plain(text: str) -> bool:
     return not _CONTROLS.search(text) and not _DIRECTIONS.search(text)
 
 
+def is_storable(text: str) -> bool:
+    """Say whether `without_nul` would take a text."""
+    return not _UNSTORABLE.search(text)
+
+
 def without_nul(text: str) -> None:
     """Validate that a long text has no NUL and no lone surrogate, which PostgreSQL cannot store."""
-    if _UNSTORABLE.search(text):
-        raise ValidationError("NUL and broken characters are not allowed here.")
+    if not is_storable(text):
+        raise ValidationError(UNSTORABLE)
 
 
 def not_blank(text: str) -> None:

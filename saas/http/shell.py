@@ -15,12 +15,14 @@ from flask_principal import Principal
 from flask_wtf.csrf import CSRFProtect
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import UnsupportedMediaType
 
+from saas.http.fields import UNSTORABLE, is_storable
 from saas.http.idempotency import answer_once
 from saas.http.types import Context, Declared, Gate, Scope
 from saas.kernel.clock import Clock
-from saas.kernel.errors import DomainError, Kind, NotFound, Unauthenticated
+from saas.kernel.errors import DomainError, Invalid, Kind, NotFound, Unauthenticated
 from saas.kernel.ids import BadId, parse
 from saas.permissions.principal import identity_of, permission
 from saas.permissions.rules import roles_with
@@ -36,6 +38,7 @@ SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _TRIES: Final = 3
 _ALWAYS: Final = Action.WORKSPACE_STATE
 _TAKEN_BACK: Final = frozenset({"40001", "40P01"})  # serialization failure, deadlock
+_FORMS: Final = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 _REPEATABLE: Final = frozenset({"application/json", "application/x-www-form-urlencoded"})
 
 csrf = CSRFProtect()
@@ -114,6 +117,7 @@ def _carry_out(
         if reads_json:
             _refuse_other_types()
         context = _context(session, scope, action, kwargs)
+        _refuse_unstorable()
         response = answer_once(context, scope, lambda: make_response(view(context, *args, **kwargs)))
         if response.status_code < 400:
             if scope is Scope.TENANT and context.actor.kind is ActorKind.KEY:
@@ -145,6 +149,20 @@ def _refuse_unreadable() -> None:
             json.loads(request.get_data(cache=True) or b"null")
         except (ValueError, RecursionError):
             raise Unreadable("The body is not JSON that can be read.") from None
+
+
+def _refuse_unstorable() -> None:
+    """Refuse NUL in the address, its query or a form, which no query of ours could carry to PostgreSQL.
+
+    Raises NotFound, Invalid. JSON is read by schemas, each field in its own words.
+    """
+    if any(isinstance(value, str) and not is_storable(value) for value in (request.view_args or {}).values()):
+        raise NotFound("There is nothing at this address.")
+    form = request.form if request.mimetype in _FORMS else MultiDict[str, str]()
+    for given in (request.args, form):
+        for name, value in given.items(multi=True):
+            if not is_storable(name) or not is_storable(value):
+                raise Invalid.at(f"/{name}" if is_storable(name) else "", UNSTORABLE)
 
 
 def _reads_json(view: Callable[..., Any]) -> bool:

@@ -92,6 +92,7 @@ class ActorKind(StrEnum):
     PERSON = "person"
     KEY = "key"
     SYSTEM = "system"
+    OUTSIDE = "outside"  # an approver without an account, by a mailed link (U8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,7 @@ class Actor:
     name: str
     tenant_id: UUID | None = None
     key_id: UUID | None = None
+    outside_id: UUID | None = None
     email: str = ""
     roles: tuple[tuple[Role, UUID | None], ...] = ()
     rights: frozenset[Right] = field(default=frozenset(), repr=False)

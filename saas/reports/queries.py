@@ -15,7 +15,7 @@ from saas.audiences.rules.addresses import read_address
 from saas.audiences.types import Unfit
 from saas.audit import queries as audit
 from saas.audit.models import AuditEntry
-from saas.campaigns.models import Campaign, Revision
+from saas.campaigns.models import Campaign, OutsideApprover, Revision
 from saas.campaigns.rules.document import Damaged, Document, read
 from saas.intake.rules import masked
 from saas.kernel.errors import Invalid
@@ -264,7 +264,12 @@ def _names(session: Session, rows: Iterable[AuditEntry]) -> dict[UUID, str]:
     keys = session.execute(
         sa.select(ApiKey.key_id, ApiKey.name).where(ApiKey.tenant_id == bound_tenant(session), ApiKey.key_id.in_(ids))
     )
-    return {row[0]: row[1] for row in (*people, *keys)}
+    outside = session.execute(
+        sa.select(OutsideApprover.outside_id, OutsideApprover.name).where(
+            OutsideApprover.tenant_id == bound_tenant(session), OutsideApprover.outside_id.in_(ids)
+        )
+    )
+    return {row[0]: row[1] for row in (*people, *keys, *outside)}
 
 
 def _name(row: AuditEntry, names: Mapping[UUID, str]) -> str:

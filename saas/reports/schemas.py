@@ -15,6 +15,8 @@ from saas.ledger.types import Exc, Reason
 from saas.permissions.types import ActorKind
 from saas.reports.types import Activity
 
+_PREFIXES: Final = {ActorKind.KEY.value: "key", ActorKind.OUTSIDE.value: "out"}
+
 # Why somebody was skipped, failed or is uncertain; and the kinds of a failure.
 REASONS: Final = tuple(sorted({*Reason, Exc.REJECTED, Exc.RENDER_FAILED, Exc.FAILED}))
 
@@ -151,7 +153,7 @@ class AuditEntryOut(ActivityOut):
 
     def shown_actor(self, row: Activity) -> str | None:
         """Return who acted as an id."""
-        return None if row.actor_id is None else show("key" if row.actor_kind == ActorKind.KEY else "acc", row.actor_id)
+        return None if row.actor_id is None else show(_PREFIXES.get(row.actor_kind, "acc"), row.actor_id)
 
 
 class AuditKeyOut(Strict):

@@ -4,8 +4,8 @@ from uuid import UUID
 
 from saas.platform.agenda.types import Handler, Picked, Piece, Work
 from saas.platform.settings import Settings
-from saas.tenants.service import invitations
-from saas.tenants.types import INVITATION_MAIL
+from saas.tenants.service import invitations, staff_invitations
+from saas.tenants.types import INVITATION_MAIL, STAFF_INVITATION_MAIL
 
 
 def handlers(settings: Settings) -> dict[Work, Handler]:
@@ -17,4 +17,10 @@ def handlers(settings: Settings) -> dict[Work, Handler]:
         )
         return Piece()
 
-    return {INVITATION_MAIL: send_invitation}
+    def send_staff_invitation(picked: Picked) -> Piece:
+        staff_invitations.send_invitation(
+            picked.session, invitation_id=UUID(picked.subject), settings=settings, now=picked.now
+        )
+        return Piece()
+
+    return {INVITATION_MAIL: send_invitation, STAFF_INVITATION_MAIL: send_staff_invitation}

@@ -148,8 +148,9 @@ class Project(TenantScoped, Model):
     """A project groups lists and campaigns of a workspace.
 
     What its drafts follow until they say otherwise: channel configurations (and with them sender and reply address),
-    time zone, language; and who is asked to approve. Null follows the workspace. The ids are looked up when they are
-    used: a channel configuration may be taken out of use, an approver may leave.
+    time zone, language, quiet hours (wall times as in 21:00, both or none); and who is asked to approve. Null follows
+    the workspace. The ids are looked up when they are used: a channel configuration may be taken out of use, an
+    approver may leave.
     """
 
     __tablename__ = "project"
@@ -164,8 +165,15 @@ class Project(TenantScoped, Model):
     time_zone: Mapped[str | None]
     language: Mapped[str | None]
     approvers: Mapped[list[UUID]] = mapped_column(ARRAY(sa.Uuid()), server_default=sa.text("'{}'"))
+    quiet_from: Mapped[str | None]
+    quiet_until: Mapped[str | None]
 
-    __table_args__ = (sa.UniqueConstraint("tenant_id", "name"),)
+    __table_args__ = (
+        sa.UniqueConstraint("tenant_id", "name"),
+        sa.CheckConstraint(
+            "(quiet_from IS NULL) = (quiet_until IS NULL) AND quiet_from <> quiet_until", name="quiet_whole"
+        ),
+    )
 
 
 class Invitation(TenantScoped, Model):

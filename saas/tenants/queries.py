@@ -1,6 +1,6 @@
 """Reads: workspaces of a person, projects, members, invitations."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -132,6 +132,14 @@ def is_member(session: Session, account_id: UUID) -> bool:
     return bool(
         roles_for(session, account_id=account_id, tenant_id=bound_tenant(session), agency_id=agency_of(session))
     )
+
+
+def members_among(session: Session, ids: Collection[UUID]) -> frozenset[UUID]:
+    """Return those of these people who hold a role in the bound workspace or in a project of it."""
+    found = sa.select(RoleGrant.account_id).where(
+        RoleGrant.tenant_id == bound_tenant(session), RoleGrant.account_id.in_(ids)
+    )
+    return frozenset(session.scalars(found))
 
 
 def may_approve(session: Session, *, account_id: UUID, project_id: UUID) -> bool:

@@ -38,6 +38,7 @@ _JPEG: Final = b"\xff\xd8\xff"
 _JPEG_FRAMES: Final = frozenset({0xC0, 0xC1, 0xC2, 0xC3})
 MAX_CAP: Final = 1_000
 MAX_CAP_DAYS: Final = 90
+TIME_OF_DAY: Final = r"\A([01][0-9]|2[0-3]):[0-5][0-9]\Z"
 _TOKEN_BYTES: Final = 64
 _ROLE_WORDS: Final = {
     Role.ADMIN: "an administrator: all of its campaigns, its channels and its members",
@@ -82,6 +83,24 @@ def read_staff_token(text: str) -> UUID | None:
         return UUID(bytes=base64.b64decode(text, altchars=b"-_", validate=True)[:16])
     except (binascii.Error, ValueError):
         return None
+
+
+class Lines:
+    """The lines of one batch of invitations so far, counted from 1, with the address and the place of each."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._seen: dict[tuple[str, UUID | None], int] = {}
+
+    def go_on(self) -> None:
+        """Count one more line."""
+        self._count += 1
+
+    def take(self, email: str, project_id: UUID | None = None) -> None:
+        """Note what the newest line says. Raises Invalid when an earlier one has the same address and place."""
+        first = self._seen.setdefault((email, project_id), self._count)
+        if first != self._count:
+            raise Invalid.at("/email", f"This address stands in line {first} already.")
 
 
 def state_of(
@@ -232,6 +251,15 @@ def check_cap(messages: int | None, days: int | None) -> None:
     if (messages is None) != (days is None):
         pointer, missing = ("/cap_messages", "messages") if messages is None else ("/cap_days", "days")
         raise Invalid.at(pointer, f"A frequency cap needs both: say how many {missing}, or leave both out.")
+
+
+def check_quiet(start: str | None, end: str | None) -> None:
+    """Refuse half of quiet hours, and those that never or always are. Raises Invalid."""
+    if (start is None) != (end is None):
+        pointer, missing = ("/quiet_from", "begin") if start is None else ("/quiet_until", "end")
+        raise Invalid.at(pointer, f"Quiet hours need both: say when they {missing}, or leave both out.")
+    if start is not None and start == end:
+        raise Invalid.at("/quiet_until", "Quiet hours end at another time than they begin.")
 
 
 @cache

@@ -11,6 +11,7 @@ from saas.permissions.types import Role
 from saas.platform.agenda.types import Queue, Work
 
 INVITATION_MAIL: Final = Work("notice.invitation", Queue.MAINTENANCE)
+STAFF_INVITATION_MAIL: Final = Work("notice.staff_invitation", Queue.MAINTENANCE)  # an agency's: of no tenant
 
 
 class WorkspaceMove(StrEnum):

@@ -18,8 +18,8 @@ from flask_wtf.csrf import generate_csrf
 from markupsafe import Markup
 from sqlalchemy.orm import Session
 
-from saas.campaigns.queries import waiting_for_decision
 from saas.campaigns.rules.schedule import shown_minute
+from saas.campaigns.service.waiting import count_mine
 from saas.http.shell import shell as running
 from saas.http.types import Context
 from saas.kernel.ids import show
@@ -32,6 +32,7 @@ from saas.tenants import queries as tenants
 from saas.tenants.models import Workspace
 from saas.web import words
 from saas.web.entries import Account, Entry, Place, Present
+from saas.web.framed import mail_size
 
 THEME_COOKIE: Final = "csn_theme"
 THEMES: Final = frozenset({"light", "dark"})
@@ -142,10 +143,10 @@ class Frame:
 
     @cached_property
     def waiting(self) -> int:
-        """Return how many revisions wait for a decision of this person."""
+        """Return how many revisions this person can decide about now, as the inbox counts them."""
         if self.actor is None or not self.actor.may_somewhere(Action.CAMPAIGN_APPROVE):
             return 0
-        return waiting_for_decision(_session(), actor=self.actor)
+        return count_mine(_session(), actor=self.actor)
 
     @cached_property
     def nav(self) -> list[list[Entry]]:
@@ -236,28 +237,37 @@ def load_places() -> None:
 
 
 def register(app: Flask) -> None:
-    """Give templates the frame and the filters `when`, `start`, `moment`, `ago`, `number`, `show`."""
+    """Give templates the frame and the filters (`when`, `start`, `mail_size`, …)."""
     app.context_processor(lambda: {"shell": frame()})
     app.jinja_env.globals.update(city=words.city, role_word=words.role_word, who_can=who_can, action=Action)
     app.jinja_env.filters.update(
-        when=_time_tag, start=_start_tag, moment=_moment, ago=_ago, number=words.number, show=_show
+        when=_time_tag, start=_start_tag, moment=_moment, ago=_ago, number=words.number, show=_show, mail_size=mail_size
     )
     app.before_request(_before)
     app.url_defaults(_same_workspace)
 
 
-def helpers(actor: Actor, action: Action) -> list[str]:
-    """Return who in this workspace has a right, by name; empty for those who may not see the members (A10)."""
-    if not actor.may(Action.MEMBER_READ):
+def helpers(actor: Actor, action: Action, project_id: UUID | None = None) -> list[str]:
+    """Return who has a right in a project, or (None) anywhere in this workspace, by name.
+
+    Empty for those who may not see the members (A10).
+    """
+    if not actor.may(Action.MEMBER_READ, project_id):
         return []
     roles = roles_with(action)
     found = tenants.members(_session(), only=None, page=PageRequest(MAX_LIMIT)).rows
-    return list(dict.fromkeys(member.name for member in found if member.role in roles))
+    able = [member for member in found if member.role in roles]
+    if project_id is not None:
+        able = [member for member in able if member.project_id in {None, project_id}]
+    return list(dict.fromkeys(member.name for member in able))
 
 
-def who_can(actor: Actor, action: Action) -> str:
-    """Return who has a right that the actor lacks, by name where they may know, else by role (A10)."""
-    names = helpers(actor, action)[:5]
+def who_can(actor: Actor, action: Action, project_id: UUID | None = None) -> str:
+    """Return who has a right that the actor lacks, by name where they may know, else by role (A10).
+
+    project_id: where they need it; None for a right that counts in any project.
+    """
+    names = helpers(actor, action, project_id)[:5]
     return words.listed(names or [words.role_word(role) for role in roles_with(action)])
 
 

@@ -9,6 +9,7 @@ from babel.numbers import format_decimal
 from flask_babel import get_locale, gettext
 from markupsafe import Markup
 
+from saas.kernel.moments import in_zone
 from saas.permissions.types import Action, Role, WorkspaceState
 from saas.tenants.types import WorkspaceMove
 
@@ -20,14 +21,14 @@ def language() -> str:
 
 def when(moment: datetime, zone: str, *, now: datetime) -> str:
     """Return a moment as "Fri 20 Nov 07:30" in a zone; with the year when it is not the present one."""
-    local, present = moment.astimezone(ZoneInfo(zone)), now.astimezone(ZoneInfo(zone))
+    local, present = in_zone(moment, ZoneInfo(zone)), now.astimezone(ZoneInfo(zone))
     pattern = "EEE d MMM HH:mm" if local.year == present.year else "EEE d MMM y HH:mm"
     return format_datetime(local, pattern, locale=language())
 
 
 def time_tag(moment: datetime, zone: str, *, now: datetime) -> Markup:
     """Return a moment as a <time> element."""
-    local = moment.astimezone(ZoneInfo(zone))
+    local = in_zone(moment, ZoneInfo(zone))
     template = Markup('<time class="num" datetime="{}">{}</time>')
     return template.format(local.isoformat(timespec="seconds"), when(moment, zone, now=now))
 

@@ -294,8 +294,10 @@ PUBLIC: dict[str, str] = {
     "web_brand.logo": "a client's logo on public pages and in mails",
     "web_brand.style": "a client's colours on public pages",
     "web_developers.api_docs": "the API's description, for people",
+    "web_docs.errors": "what each code of a problem document means, where its type leads",
     "web_link.decide": "the link of an approver without an account: its token names request, hash and address",
     "web_link.look": "the link of an approver without an account: its token names request, hash and address",
+    "web_link.open_by_code": "the link of an approver without an account: its token names request, hash and address",
     "web_link.preview": "the link of an approver without an account: its token names request, hash and address",
     "web_links.ask_reset": "who forgot the password is not signed in",
     "web_links.ask_reset_now": "who forgot the password is not signed in; the answer is the same for every address",
@@ -308,6 +310,8 @@ PUBLIC: dict[str, str] = {
 }
 
 ABSENT: dict[str, str] = {
+    "approval_links.resend_link": "nobody was asked by mail",
+    "web_review.resend_link": "nobody was asked by mail",
     "audiences.download_errors": "nothing was wrong with the file",
     "revisions.get_changes": "the revision was not submitted",
     "revisions.get_review": "the revision was not submitted",
@@ -392,6 +396,8 @@ BODIES: dict[str, Body] = {
     **{f"revisions.{name}": _decision for name in ("approve", "publish", "request_changes", "reject", "revoke", "confirm")},
     **{f"policies.{name}": lambda *_: {"rules": [_RULE]} for name in ("put_policy", "put_project_policy", "replay_policy",
         "replay_project_policy")},
+    "web_settings.set_code_word": lambda *_: {"code_word": "blue kettle 9"},
+    "policies.set_code_word": lambda *_: {"code_word": "blue kettle 9"},
     "policies.add_outside": lambda *_: {"email": f"x{uuid7().hex}@northwind.example", "name": "x"},
     "comments.add_comment": lambda *_: {"text": "x"},
     "trigger.trigger": lambda world, place: {"recipients": [{"contact_id": thing(world, place, "contact_id")}]},

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from saas.audit.queries import verify
 from saas.kernel.ids import show, uuid7
 from saas.permissions.types import Role
+from tests.api.test_policies import somebody
 from tests.worlds import bound, make_world
 
 pytestmark = pytest.mark.integration
@@ -108,6 +109,36 @@ def test_what_is_held_already_is_not_asked_for(world):
     missing = ask(world, project_id=show("prj", uuid7()))
     assert foreign.status_code == missing.status_code == 422
     assert foreign.get_json()["errors"] == missing.get_json()["errors"]
+
+
+def test_a10_a_project_that_the_asker_may_not_see_is_as_missing_as_one_that_never_was(world):
+    """Who works in one project learns nothing of another: same status, same words, nobody is told, nothing is kept."""
+    admin = world.client(world.a, Role.ADMIN)
+    other = admin.post("/projects", {"name": "Spring season"}).get_json()["project_id"]
+    local, _ = somebody(world, Role.VIEWER, "pia", project_id=world.a.project_id)
+    assert [row["project_id"] for row in local.get("/projects").get_json()["data"]] == [world.a.prj]
+    told = len(notices(world, world.a, Role.ADMIN))
+    answers = [
+        local.post("/access-requests", {**WANTED, "project_id": project})
+        for project in (other, world.b.prj, show("prj", uuid7()))
+    ]
+    assert [answer.status_code for answer in answers] == [422] * 3
+    unseen, foreign, missing = (answer.get_json() for answer in answers)
+    for name in ("code", "detail", "errors", "title", "type"):
+        assert unseen.get(name) == foreign.get(name) == missing.get(name), name
+    assert len(notices(world, world.a, Role.ADMIN)) == told
+    assert admin.get("/access-requests").get_json()["data"] == []
+    said = [
+        local.http.post(
+            f"/w/{world.a.wsp}/settings/access",
+            data={"csrf_token": local.csrf, "role": "manager", "project_id": project, "action": "", "note": "x"},
+            follow_redirects=True,
+        )
+        for project in (other, show("prj", uuid7()))
+    ]
+    assert all("There is no such project in this workspace." in answer.text for answer in said)
+    assert local.post("/access-requests", {**WANTED, "project_id": world.a.prj}).status_code == 201
+    assert local.post("/access-requests", WANTED).status_code == 201  # the whole workspace can be asked for
 
 
 def test_a_projects_administrator_answers_for_that_project_only(world):

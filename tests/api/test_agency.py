@@ -1,5 +1,6 @@
 """The agency (R14): staff and what they reach, the last owner, invitations; no campaign role comes with it."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
@@ -172,6 +173,27 @@ def test_off_the_staff_is_out_at_once_and_campaign_roles_are_named(world):
     assert {"staff.dismissed", "staff.given"} <= set(done)
 
 
+def test_the_agencys_page_says_what_was_done_with_names(world):
+    boss, here = owner(world), f"/agencies/{agn(world)}"
+    account, una = hire(world, Role.AGENCY_ADMIN, name="Una Staff")
+    give(world, account, world.a)
+    asked = [{"email": f"olav.{account[4:]}@lantern.example", "role": "agency_member"}]
+    made = boss.post(f"{here}/staff-invitations", {"invitations": asked}).get_json()["data"][0]
+    assert boss.delete(f"{here}/staff-invitations/{made['invitation_id']}").status_code == 204
+    assert boss.patch(f"{here}/staff/{account}", {"role": "agency_member"}).status_code == 200
+    assert una.delete(f"{here}/staff/{account}").status_code == 200
+    text = boss.http.get(here).text
+    lately = " ".join(re.sub("<[^>]+>", " ", text[text.index("Lately") :]).split())
+    name = boss.get("/sessions/current").get_json()["name"]
+    for said in (
+        "Una Staff left the staff (Agency member)", f"{name} gave Una Staff another role: Agency member",
+        f"{name} withdrew the invitation to {asked[0]['email']}", f"{name} invited {asked[0]['email']} to the staff (Agency member)",
+        f"{name} gave Una Staff the workspace “",
+    ):  # fmt: skip
+        assert said in lately, (said, lately)
+    assert "staff." not in lately and "Somebody" not in lately
+
+
 def test_the_last_owner_stays(world):
     me = owner(world).get("/sessions/current").get_json()["account_id"]
     path = f"/agencies/{agn(world)}/staff/{me}"
@@ -217,6 +239,19 @@ def test_two_owners_who_remove_each_other_leave_one(world):
                 session.commit()
 
 
+def test_one_address_has_one_line_in_a_batch_of_staff(world):
+    bea = f"bea.{uuid7().hex}@lantern.example"
+    lines = [{"email": bea, "role": "agency_admin"}, {"email": bea.upper(), "role": "agency_member"}]
+    answer = world.client(world.a, Role.AGENCY_OWNER).post(
+        f"/agencies/{agn(world)}/staff-invitations", {"invitations": lines}
+    )
+    replies = answer.get_json()["data"]
+    assert [(each["outcome"], each["role"]) for each in replies] == [
+        ("invited", "agency_admin"), ("invalid", "agency_member"),
+    ]  # fmt: skip
+    assert replies[1]["detail"] == "This address stands in line 1 already."
+
+
 def test_staff_are_invited_by_mail_and_join_once(world, app, app_settings, post_office):
     """A14, A15: the link is bound to the address, works once, and ends when it is sent anew or withdrawn."""
     app.extensions["countersign"].settings, kept = post_office.settings, app.extensions["countersign"].settings
@@ -229,9 +264,14 @@ def test_staff_are_invited_by_mail_and_join_once(world, app, app_settings, post_
         ]
         made = owner(world).post(base, {"invitations": lines})
         assert [row["outcome"] for row in made.get_json()["data"]] == ["invited", "invalid"], made.text
+        assert made.get_json()["data"][0]["state"] == "pending"
+        assert post_office.taken == []  # it leaves with the agenda, not with the request
+        post_office.deliver()
         first = token_of(post_office, email)
         key = made.get_json()["data"][0]["invitation_id"]
-        assert owner(world).post(f"{base}/{key}/resend").status_code == 200
+        again = owner(world).post(f"{base}/{key}/resend")
+        assert (again.status_code, again.get_json()["state"], again.get_json()["sent_at"]) == (200, "pending", None)
+        post_office.deliver()
         second = token_of(post_office, email)
         client = Client(world.app)
         accept = {"name": "Vera Vik", "password": "a-new-password-9"}
@@ -242,6 +282,7 @@ def test_staff_are_invited_by_mail_and_join_once(world, app, app_settings, post_
         rows = owner(world).get(f"/agencies/{agn(world)}/staff").get_json()["data"]
         assert {row["role"] for row in rows if row["email"] == email} == {"agency_admin"}
         withdrawn = owner(world).post(base, {"invitations": [{"email": f"x{email}", "role": "agency_member"}]})
+        post_office.deliver()
         gone = withdrawn.get_json()["data"][0]["invitation_id"]
         assert owner(world).delete(f"{base}/{gone}").status_code == 204
         third = token_of(post_office, f"x{email}")
@@ -253,6 +294,47 @@ def test_staff_are_invited_by_mail_and_join_once(world, app, app_settings, post_
             assert stored.scalar_one() is None
     finally:
         app.extensions["countersign"].settings = kept
+
+
+def state_of(world, email):
+    rows = owner(world).get(f"/agencies/{agn(world)}/staff-invitations").get_json()["data"]
+    return {row["email"]: row["state"] for row in rows}[email]
+
+
+def test_staff_invitations_wait_for_the_mail_server(world, post_office):
+    """A14: a mail that cannot leave is tried again with another token; sending again does not wait for its turn."""
+    email, base = f"vera.{uuid7().hex}@lantern.example", f"/agencies/{agn(world)}/staff-invitations"
+    post_office.refuses = True
+    made = owner(world).post(base, {"invitations": [{"email": email, "role": "agency_member"}]}).get_json()["data"][0]
+    post_office.deliver()
+    assert state_of(world, email) == "pending"
+    with world.engine.connect() as connection:
+        stored = sa.text("SELECT token_hash, sent_at FROM staff_invitation WHERE email = :e")
+        assert tuple(connection.execute(stored, {"e": email}).one()) == (None, None)
+    post_office.refuses = False
+    post_office.deliver()
+    assert post_office.taken == []  # it waits for its next try
+    assert owner(world).post(f"{base}/{made['invitation_id']}/resend").status_code == 200
+    post_office.deliver()
+    assert state_of(world, email) == "sent"
+    assert len(post_office.taken) == 1
+    page = owner(world).http.get(f"/agencies/{agn(world)}").text
+    assert email in page and "Not answered yet" in page
+    again = owner(world).post(base, {"invitations": [{"email": email, "role": "agency_admin"}]}).get_json()["data"][0]
+    assert (again["outcome"], again["invitation_id"]) == ("updated", made["invitation_id"])
+    assert "Mail on its way" in owner(world).http.get(f"/agencies/{agn(world)}").text
+    assert (
+        Client(world.app)
+        .post(
+            "/staff-invitations:accept",
+            {"name": "Vera", "password": "a-new-password-9", "token": token_of(post_office, email)},
+        )
+        .status_code
+        == 404
+    )  # the link before it ended with the new invitation
+    assert owner(world).delete(f"{base}/{made['invitation_id']}").status_code == 204
+    post_office.deliver()
+    assert len(post_office.taken) == 1  # what was withdrawn is not mailed
 
 
 def token_of(office, to):

@@ -139,6 +139,29 @@ def test_s30_make_read_rename_list(world, manager):
     assert manager.get("/campaigns?q=%25").get_json()["data"] == []
 
 
+def test_m7_the_activity_says_which_words_about_a_campaign_changed(world, manager):
+    campaign_id = scenes.make_campaign(world, world.a)
+
+    def told(**words):
+        url = f"/campaigns/{campaign_id}"
+        before = len(entries())
+        assert manager.patch(url, words, etag=manager.get(url).headers["ETag"]).status_code == 200
+        return entries()[: len(entries()) - before]
+
+    def entries():
+        answer = world.client(world.a, Role.ADMIN).get(f"/audit?subject={campaign_id}")
+        return [(row["action"], row["facts"].get("changed")) for row in answer.get_json()["data"]]
+
+    assert told(tags=["Winter"]) == [("campaign.described", ["tags"])]
+    page = manager.http.get(f"/w/{world.a.wsp}/campaigns/{campaign_id}").text
+    assert "changed its tags" in page and "renamed it" not in page
+    assert told(tags=[" winter "]) == []
+    assert told(name="White week") == [("campaign.renamed", None)]
+    assert told(name="Black week", description="d", tags=[]) == [
+        ("campaign.described", ["description", "tags"]), ("campaign.renamed", None),
+    ]  # fmt: skip
+
+
 def test_the_list_is_paged_narrowed_and_leaves_archived_ones_out(world, manager):
     ids = [scenes.make_campaign(world, world.a) for _ in range(3)]
     first = manager.get("/campaigns?limit=2").get_json()

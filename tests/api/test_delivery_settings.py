@@ -1,6 +1,7 @@
 """Limits of a workspace, and speed, waves and frequency cap of a campaign: drafted, checked, signed."""
 
 import json
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.integration
 LIMITS = {"rate_per_minute": 6000, "messages_per_month": 0, "cap_messages": 3, "cap_days": 7}
 SETTINGS = {
     "speed_per_hour": 20_000, "waves": [{"percent": 10, "after_minutes": 0}, {"percent": 90, "after_minutes": 120}],
-    "frequency_cap": {"use": "workspace"},
+    "frequency_cap": {"use": "workspace"}, "quiet_hours": {"use": "project"},
 }  # fmt: skip
 
 
@@ -95,9 +96,13 @@ def test_a_draft_says_nothing_and_everything_leaves_at_once(world, drafted):
     scenes.save(world, world.a, campaign_id, draft)
     manager = world.client(world.a, Role.MANAGER)
     kept = manager.get(f"/campaigns/{campaign_id}/revisions/1").get_json()["draft"]["settings"]
-    assert kept == {"speed_per_hour": None, "waves": [], "frequency_cap": {"use": "workspace"}}
+    assert kept == {
+        "speed_per_hour": None, "waves": [], "frequency_cap": {"use": "workspace"}, "quiet_hours": {"use": "project"},
+    }  # fmt: skip
     scenes.submit(world, world.a, campaign_id)
-    assert document(world, campaign_id)["settings"] == {"speed_per_hour": None, "waves": [], "frequency_cap": None}
+    assert document(world, campaign_id)["settings"] == {
+        "speed_per_hour": None, "waves": [], "frequency_cap": None, "quiet_hours": None,
+    }  # fmt: skip
 
 
 def test_settings_are_signed_with_the_workspaces_cap_as_it_is_then(world, admin, place, drafted):
@@ -105,7 +110,7 @@ def test_settings_are_signed_with_the_workspaces_cap_as_it_is_then(world, admin,
     set_limits(admin, place, **LIMITS)
     scenes.save(world, world.a, campaign_id, {**draft, "settings": SETTINGS})
     first = scenes.submit(world, world.a, campaign_id)
-    signed = {**SETTINGS, "frequency_cap": {"messages": 3, "days": 7}}
+    signed = {**SETTINGS, "frequency_cap": {"messages": 3, "days": 7}, "quiet_hours": None}
     assert document(world, campaign_id)["settings"] == signed
     set_limits(admin, place, cap_messages=9)
     assert document(world, campaign_id)["settings"] == signed
@@ -121,9 +126,11 @@ def test_the_review_says_how_long_it_takes(world, drafted):
     scenes.save(world, world.a, campaign_id, {**draft, "settings": settings})
     scenes.submit(world, world.a, campaign_id)
     review = world.client(world.a, Role.APPROVER).get(f"/campaigns/{campaign_id}/revisions/1/review").get_json()
+    ends_at = datetime.fromisoformat(review["planned_at"]) + timedelta(hours=3)
+    assert datetime.fromisoformat(review["settings"].pop("ends_at")) == ends_at
     assert review["settings"] == {
         "speed_per_hour": 18, "waves": SETTINGS["waves"], "frequency_cap": {"messages": 1, "days": 1},
-        "takes_s": 2 * 3600 + 3600,
+        "takes_s": 2 * 3600 + 3600, "quiet_hours": None, "quiet_until": None,
     }  # fmt: skip
 
 
@@ -151,6 +158,9 @@ def test_an_incomplete_draft_is_saved_and_says_what_is_wrong(world, drafted):
         ({"waves": [{"percent": 1, "after_minutes": 0}] * 21}, "/draft/settings/waves"),
         ({"frequency_cap": {"use": "theirs"}}, "/draft/settings/frequency_cap/use"),
         ({"frequency_cap": {"use": "own", "days": 91}}, "/draft/settings/frequency_cap/days"),
+        ({"quiet_hours": {"use": "theirs"}}, "/draft/settings/quiet_hours/use"),
+        ({"quiet_hours": {"use": "own", "from": "9 pm"}}, "/draft/settings/quiet_hours/from"),
+        ({"quiet_hours": {"use": "own", "until": "24:00"}}, "/draft/settings/quiet_hours/until"),
         ({"colour": "red"}, "/draft/settings/colour"),
     ],
 )
@@ -165,11 +175,12 @@ def test_a_campaign_on_call_has_neither_speed_nor_waves(world):
     channel_id = scenes.add_channel(world, world.a, 1, purpose="transactional")
     campaign_id = scenes.make_campaign(world, world.a, kind="api", purpose="transactional")
     manager = world.client(world.a, Role.MANAGER)
-    own = {**SETTINGS, "frequency_cap": {"use": "own", "messages": 1, "days": 1}}
+    quiet = {"use": "own", "from": "21:00", "until": "08:00"}
+    own = {**SETTINGS, "frequency_cap": {"use": "own", "messages": 1, "days": 1}, "quiet_hours": quiet}
     draft = {**scenes.api_draft(channel_id), "settings": own}
     saved = manager.put(f"/campaigns/{campaign_id}/revisions/1", {"draft": draft}, etag='"1"')
     assert [check["pointer"] for check in saved.get_json()["checks"]] == [
-        "/settings/speed_per_hour", "/settings/waves", "/settings/frequency_cap",
+        "/settings/speed_per_hour", "/settings/waves", "/settings/frequency_cap", "/settings/quiet_hours",
     ]  # fmt: skip
 
 
@@ -181,4 +192,4 @@ def test_a_draft_from_before_there_were_settings_is_submitted_as_it_is(world, en
         row.draft = {key: value for key, value in row.draft.items() if key != "settings"}
         session.commit()
     scenes.submit(world, world.a, campaign_id)
-    assert json.dumps(document(world, campaign_id)["settings"]).count("null") == 2
+    assert json.dumps(document(world, campaign_id)["settings"]).count("null") == 3

@@ -7,8 +7,9 @@ import pytest
 import sqlalchemy as sa
 
 from saas.accounts.service import people
+from saas.campaigns.models import ApprovalPolicy
 from saas.kernel.clock import SystemClock
-from saas.kernel.ids import show, uuid7
+from saas.kernel.ids import parse, show, uuid7
 from saas.permissions.types import Role
 from saas.tenants.service import members
 from tests import scenes
@@ -341,6 +342,75 @@ def test_those_who_are_asked_and_those_who_asked_are_told(world, admin, approver
     with bound(world.engine, world.a) as session:
         (told,) = session.execute(sa.text("SELECT account_id FROM notice WHERE kind = 'approval_decided'")).scalars()
     assert told == world.a.accounts[Role.MANAGER]
+
+
+def notices(world):
+    """Who was told what in world.a: account, title, text, oldest first."""
+    with bound(world.engine, world.a) as session:
+        rows = session.execute(sa.text("SELECT account_id, title, text FROM notice ORDER BY notice_id")).all()
+    return [tuple(row) for row in rows]
+
+
+def second_project(world, admin):
+    made = admin.post("/projects", {"name": "Spring"})
+    assert made.status_code == 201, made.text
+    return made.get_json()["project_id"]
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_u3_copies_go_to_nobody_who_has_no_role_where_the_rule_holds(world, admin, own):
+    """Accounts of other workspaces, made-up ids, members of another project."""
+    other = second_project(world, admin)
+    _, elsewhere = somebody(world, Role.VIEWER, "elsewhere", project_id=parse("prj", other))
+    path = f"/projects/{world.a.prj}/approval-policy" if own else "/approval-policy"
+    stranger, nobody = show("acc", world.b.accounts[Role.VIEWER]), show("acc", uuid7())
+    fine = show("acc", world.a.accounts[Role.VIEWER])
+    for each in (stranger, nobody, elsewhere):
+        refused = put(admin, rule(stages=[{}]), rule("copied", stages=[{}], copies=[fine, each]), path=path)
+        assert codes(refused) == (422, "not_a_member")
+        (fault,) = refused.get_json()["errors"]
+        assert fault["pointer"] == "/rules/1/then/copies" and each in fault["message"]
+    assert put(admin, rule(stages=[{}], copies=[fine]), path=path).status_code == 200
+
+
+def test_u3_copies_are_told_in_their_own_words_and_only_while_they_may_read_the_campaign(world, admin, approver):
+    other = second_project(world, admin)
+    _, reader = somebody(world, Role.VIEWER, "reader")
+    _, leaver = somebody(world, Role.VIEWER, "leaver")
+    _, elsewhere = somebody(world, Role.VIEWER, "elsewhere", project_id=parse("prj", other))
+    places = {"projects": [world.a.prj, other]}
+    both = show("acc", world.a.accounts[Role.APPROVER])
+    put(admin, rule("told", when=places, stages=[{}], copies=[reader, leaver, elsewhere, both]))
+    admin.delete(f"/members/{leaver}")
+    asked = Asked(world, note="Before noon, please.")
+    first = notices(world)
+    (fyi,) = [each for each in first if each[0] == parse("acc", reader)]
+    assert fyi[1] == "For your information: Black week"
+    assert "Before noon, please." in fyi[2] and "asked for nothing" in fyi[2] and "your" not in fyi[2].lower()
+    asks = {row[0] for row in first if row[1] == "Your approval is wanted: Black week"}
+    assert asks == {world.a.accounts[Role.ADMIN], world.a.accounts[Role.APPROVER]}
+    assert len(first) == 3
+    asked.decide(approver)
+    told = notices(world)[3:]
+    assert {(row[0], row[1]) for row in told} == {
+        (world.a.accounts[Role.MANAGER], "Decided: Black week"),
+        (parse("acc", reader), "For your information: Black week"),
+    }
+
+
+def test_r14_the_page_names_nobody_of_another_workspace(world, admin):
+    """Also where a rule that names them was written before it was refused."""
+    stranger = show("acc", world.b.accounts[Role.VIEWER])
+    put(admin, rule(stages=[{}], copies=[show("acc", world.a.accounts[Role.VIEWER])]))
+    with bound(world.engine, world.a) as session:
+        found = session.scalars(sa.select(ApprovalPolicy)).one()
+        found.rules[0]["then"]["copies"].append(stranger)
+        row = {name: getattr(found, name) for name in ("tenant_id", "project_id", "rules", "made_by", "made_at")}
+        session.execute(sa.insert(ApprovalPolicy).values(**row, policy_id=uuid7(), version=2))
+        session.commit()
+    text = admin.http.get(f"/w/{world.a.wsp}/settings/policies").text
+    assert "copy to Viewer North or somebody without a role here" in text
+    assert "Viewer South" not in text and stranger not in text
 
 
 def together(*calls):

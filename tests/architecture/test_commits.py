@@ -6,6 +6,7 @@ SHELLS = {"saas/http/shell.py", "saas/platform/agenda/work.py", "saas/cli/shell.
 # Beside the shells, each for its reason; beginnings of names.
 BY_DESIGN = {
     "saas/accounts/routes/accounts.py": "a wrong try at signing in is counted although the request is refused",
+    "saas/web/campaigns/link.py": "a wrong try at a code word is counted although the request is refused",
     "saas/audiences/jobs.py": "an import commits part by part: a million rows are not one transaction",
     "saas/sending/service/": "a claim is committed before the first byte leaves, an outcome as soon as it is known",
     "saas/platform/seal/service.py": "the file is written after the table's commit, never before",

@@ -20,10 +20,12 @@ from saas.channels.types import Purpose
 from saas.content.jail.renderer import Renderer
 from saas.kernel.ids import show, uuid7
 from saas.ledger.models import Consent, Contact, Suppression
+from saas.notices.service import wishes
+from saas.notices.types import MailMode, NoticeKind, Wish
 from saas.permissions.rules import rights_of
 from saas.permissions.types import Actor, ActorKind, Role
 from saas.platform.db import bind
-from saas.tenants.service import workspaces
+from saas.tenants.service import members, workspaces
 from tests.lives.plan import Life
 from tests.reference.words import Sending
 from tests.worlds import KEY_SCOPES, Client
@@ -96,13 +98,17 @@ class Ground:
 def make_stage(app: Flask, engine: sa.Engine, owner_engine: sa.Engine, now: datetime) -> Stage:
     tag = uuid4().hex[:12]
     with Session(engine, expire_on_commit=False) as session:
-        people = [
+        both = [
             people.ensure_account(session, email=f"{name}.{tag}@lantern.example", name=name.title(), now=now).account_id
             for name in ("author", "approver")
         ]
-        agency = workspaces.create_agency(session, name="Lantern Agency", owner_id=people[0], now=now)
+        # Their notices are no part of what a life looks at, and no mail server of the system takes them here.
+        silence = dict.fromkeys(NoticeKind, Wish(in_app=False, mail=MailMode.OFF))
+        for account_id in both:
+            wishes.choose(session, account_id=account_id, wishes=silence)
+        agency = workspaces.create_agency(session, name="Lantern Agency", owner_id=both[0], now=now)
         session.commit()
-    return Stage(app, engine, owner_engine, Renderer(), agency.agency_id, *people)
+    return Stage(app, engine, owner_engine, Renderer(), agency.agency_id, *both)
 
 
 def lay(stage: Stage, life: Life, port: int) -> Ground:
@@ -143,6 +149,9 @@ def _place(stage: Stage, life: Life, number: int) -> Place:
         row.messages_per_month = dict(life.quotas).get(number)
         author = _actor(stage.author, row.tenant_id, Role.ADMIN)
         project = workspaces.create_project(session, actor=author, name="Winter season", now=life.start)
+        members.grant(
+            session, actor=author, account_id=stage.approver, role=Role.APPROVER, project_id=None, now=life.start
+        )
         session.commit()
         return Place(
             row.tenant_id, project.project_id, uuid7(), author, _actor(stage.approver, row.tenant_id, Role.APPROVER)

@@ -414,7 +414,7 @@ class Living:
                 connection.exec_driver_sql(f"SET LOCAL app.tenant_id = '{tenant}'")
                 connection.execute(sa.text(_ALTER[event.what]), ids)
             self.tampered.add(event.campaign)
-            self._tell(Tampered(event.campaign, is_channel=event.what == "change_channel"))
+            self._tell(Tampered(event.campaign))
         self._count(f"edit: {event.what}")
         return True
 

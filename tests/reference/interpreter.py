@@ -41,7 +41,6 @@ class _Campaign:
     effective_at: datetime | None = None
     started_at: datetime | None = None
     is_tampered: bool = False
-    is_forged: bool = False  # in the document or the approval, which the start looks at too
     tampered_visit: int = -1
     told_visit: int = -1
     begun: set[int] = field(default_factory=set)
@@ -169,7 +168,7 @@ class Interpreter:
             return
         dated = campaign.plan.wall is not None
         late = campaign.state == "scheduled" and dated and now > campaign.effective_at + GRACE
-        if campaign.is_forged or late:
+        if campaign.is_tampered or late:  # the start looks at all that was signed
             campaign.state = "held"
             return
         campaign.state, campaign.started_at = "active", now
@@ -246,7 +245,6 @@ class Interpreter:
     def _tampered(self, fact: Tampered) -> None:
         campaign = self._campaigns[fact.campaign]
         campaign.tampered_visit, campaign.is_tampered = self._visit, True
-        campaign.is_forged = campaign.is_forged or not fact.is_channel
 
     @tell.register
     def _called(self, fact: Called) -> None:

@@ -75,10 +75,9 @@ class Told:
 
 @dataclass(frozen=True)
 class Tampered:
-    """Something is not what was signed any more. is_channel: how it leaves, which only a claim can see."""
+    """Something is not what was signed any more: the document, its approval, or how it leaves."""
 
     campaign: int
-    is_channel: bool = False
 
 
 @dataclass(frozen=True)

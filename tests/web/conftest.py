@@ -22,6 +22,13 @@ AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 DESK = {"width": 1440, "height": 900}
 PHONE = {"width": 375, "height": 812}
+# Each width and each scheme in every run; all four of them in the deep tiers.
+LOOKS = (
+    pytest.param(DESK, "light", id="desk light"),
+    pytest.param(PHONE, "dark", id="phone dark"),
+    pytest.param(DESK, "dark", id="desk dark", marks=pytest.mark.deep),
+    pytest.param(PHONE, "light", id="phone light", marks=pytest.mark.deep),
+)
 
 
 @pytest.fixture(scope="session")
@@ -74,6 +81,7 @@ class Visitor:
 
     def overflows(self) -> bool:
         """Whether the page can be scrolled sideways, which it never should."""
+        self.page.wait_for_function("document.readyState === 'complete'")
         script = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
         return bool(self.page.evaluate(script))
 

@@ -2,7 +2,7 @@
 # The page tests drive the machine's own Chromium. Found on PATH, or installed by root with apt-get; else those tests
 # are skipped, which fails where CI=1.
 set -eu
-for name in chromium chromium-browser google-chrome; do
+for name in chromium-headless-shell chromium chromium-browser google-chrome; do
     if command -v "$name" >/dev/null; then exit 0; fi
 done
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

@@ -9,7 +9,7 @@ from saas.notices.service.alerts import clear_alert, raise_alert
 from saas.notices.types import AlertKind
 from saas.permissions.types import Role
 from tests import scenes
-from tests.web.conftest import DESK, PHONE, email_of, visit
+from tests.web.conftest import LOOKS, email_of, visit
 from tests.worlds import bound
 
 pytestmark = pytest.mark.web
@@ -56,7 +56,7 @@ def test_another_workspace_hears_nothing(world, visitor):
     expect(visitor.page.get_by_text("restored or copied")).to_have_count(0)
 
 
-@pytest.mark.parametrize(("size", "scheme"), [(DESK, "light"), (PHONE, "light"), (DESK, "dark")])
+@pytest.mark.parametrize(("size", "scheme"), LOOKS)
 def test_alerts_are_clean(world, browser, server, size, scheme):
     for kind in AlertKind:
         tell(world, kind, show("cam", uuid7()), "Something of a campaign has to be looked at by somebody.")

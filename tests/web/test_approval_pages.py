@@ -9,11 +9,9 @@ from saas.permissions.types import Role
 from tests import scenes
 from tests.api.post_office import opened
 from tests.changed import proposed
-from tests.web.conftest import DESK, PHONE, email_of, visit
+from tests.web.conftest import LOOKS, PHONE, email_of, visit
 
 pytestmark = pytest.mark.web
-
-LOOKS = [(DESK, "light"), (PHONE, "light"), (DESK, "dark"), (PHONE, "dark")]
 
 
 @pytest.fixture
@@ -43,7 +41,7 @@ def link(world, engine, app_settings, empty_agenda, change):
         yield f"/approve/{office.tokens(email)[-1]}"
 
 
-@pytest.mark.parametrize(("size", "scheme"), LOOKS, ids=["desk", "phone", "desk dark", "phone dark"])
+@pytest.mark.parametrize(("size", "scheme"), LOOKS)
 def test_inbox_review_and_link_are_clean(world, browser, server, change, link, size, scheme):
     """WCAG 2.2 AA by axe, no sideways scrolling, a quiet console."""
     inbox = f"/w/{world.a.wsp}/approvals"

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from saas.audit.rules import check_file
 from saas.permissions.types import Role
 from tests import scenes
-from tests.web.conftest import DESK, PHONE, email_of, visit
+from tests.web.conftest import DESK, LOOKS, PHONE, email_of, visit
 
 pytestmark = pytest.mark.web
 SHOTS = os.environ.get("SHOTS", "")
@@ -66,9 +66,7 @@ SAID = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("size", "scheme"), [(DESK, "light"), (PHONE, "light"), (PHONE, "dark")], ids=["desk", "phone", "phone dark"]
-)
+@pytest.mark.parametrize(("size", "scheme"), LOOKS)
 def test_m7_every_overview_says_what_happened_last(world, browser, server, things, size, scheme):
     found = {}
     with visit(browser, server, viewport=size, color_scheme=scheme) as visitor:

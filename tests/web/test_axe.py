@@ -4,7 +4,7 @@ import pytest
 
 from saas.permissions.types import Role
 from tests import scenes
-from tests.web.conftest import DESK, PHONE, email_of, visit
+from tests.web.conftest import LOOKS, email_of, visit
 
 pytestmark = pytest.mark.web
 
@@ -30,9 +30,7 @@ def paths(world, room, sink):
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("size", "scheme"), [(DESK, "light"), (PHONE, "light"), (DESK, "dark")], ids=["desk", "phone", "desk dark"]
-)
+@pytest.mark.parametrize(("size", "scheme"), LOOKS)
 def test_pages_are_clean(world, browser, server, paths, size, scheme):
     found = {}
     with visit(browser, server, viewport=size, color_scheme=scheme) as visitor:

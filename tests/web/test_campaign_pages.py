@@ -68,6 +68,7 @@ def sign(approver, path):
     assert "12 people" in facts
     assert "As Northwind Club" in facts
     expect(page.frame_locator("iframe.cs-mail").get_by_text(re.compile(r"Hello Name p\d+,"))).to_be_visible()
+    assert page.locator("iframe.cs-mail").bounding_box()["height"] == pytest.approx(256, abs=1), "three lines"
     assert "https://shop.northwind.example/sale" in page.locator("main").inner_text()
     approver.press("Approve")
     page.wait_for_url(f"**{path}")
@@ -82,7 +83,7 @@ def test_from_the_draft_to_the_numbers(world, room, sink, browser, server, any_v
     at = scenes.soon(2).replace(second=0)
     manager, page = any_visitor.sign_in(email_of(world, world.a, Role.MANAGER)), any_visitor.page
     path = write(manager, world, list_id=list_id, at=at)
-    assert "It can be approved and published by: Admin North or Approver North." in page.locator("main").inner_text()
+    assert "It can be signed now by: Admin North, Approver North." in page.locator("main").inner_text()
     manager.open(f"{path}/review")
     assert page.get_by_role("button", name="Approve").count() == 0
     with visit(browser, server, java_script_enabled=any_visitor.script) as approver:

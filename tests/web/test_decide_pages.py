@@ -3,7 +3,11 @@
 import pytest
 import sqlalchemy as sa
 
+from saas.accounts.service import people
+from saas.kernel.clock import SystemClock
+from saas.kernel.ids import parse, show, uuid7
 from saas.permissions.types import Role
+from saas.tenants.service import members
 from tests import scenes
 from tests.web.conftest import DESK, PHONE, visit
 from tests.worlds import bound
@@ -43,6 +47,72 @@ def test_r13_the_page_says_who_can_sign_and_what_was_asked(world, visitor):
     page = visitor.sign_in(world.a.emails[Role.MANAGER])
     page.open(f"/w/{world.a.wsp}/campaigns/{campaign_id}")
     assert "It can be signed now by: Admin North, Approver North." in page.page.locator("main").inner_text()
+
+
+def colleague(world, role, name, project_id=None):
+    """One more person of a role in world.a, or in one project of it; their account's id."""
+    now = SystemClock().now()
+    with bound(world.engine, world.a) as session:
+        row = people.ensure_account(session, email=f"{uuid7().hex}@northwind.example", name=name, now=now)
+        members.grant(
+            session, actor=world.a.actor(Role.ADMIN), account_id=row.account_id, role=role, project_id=project_id,
+            now=now,
+        )  # fmt: skip
+        session.commit()
+        return show("acc", row.account_id)
+
+
+def shown(world, role, campaign_id, rest=""):
+    answer = world.client(world.a, role).http.get(f"/w/{world.a.wsp}/campaigns/{campaign_id}{rest}")
+    assert answer.status_code == 200
+    return answer.text
+
+
+def test_r13_the_pages_name_those_whom_the_policy_asks_now_and_nobody_else(world):
+    """Nobody of another project, nobody whom the rule does not ask, nobody who has signed already (A10)."""
+    other = world.client(world.a, Role.ADMIN).post("/projects", {"name": "Spring"}).get_json()["project_id"]
+    colleague(world, Role.APPROVER, "Elsa Elsewhere", parse("prj", other))
+    lena = colleague(world, Role.APPROVER, "Lena Lawyer")
+    signed = show("acc", world.a.accounts[Role.APPROVER])
+    rule = {"name": "law", "then": {"stages": [{"needed": 2, "accounts": [lena, signed]}]}}
+    campaign_id, content_hash = asked(world, rule=rule)
+    for rest in ("", "/review"):
+        text = shown(world, Role.MANAGER, campaign_id, rest)
+        assert "It can be signed now by: Approver North, Lena Lawyer." in text
+        assert "Elsa" not in text and "Admin North" not in text
+    scenes.approve(world, world.a, campaign_id, content_hash)
+    for rest in ("", "/review"):
+        assert "It can be signed now by: Lena Lawyer." in shown(world, Role.MANAGER, campaign_id, rest)
+        assert "It can be approved by: Administrator or Approver." in shown(world, Role.VIEWER, campaign_id, rest)
+
+
+def test_a10_other_rights_are_named_with_their_project(world):
+    other = world.client(world.a, Role.ADMIN).post("/projects", {"name": "Spring"}).get_json()["project_id"]
+    colleague(world, Role.MANAGER, "Elsa Elsewhere", parse("prj", other))
+    colleague(world, Role.MANAGER, "Hanna Here", world.a.project_id)
+    campaign_id = scenes.make_campaign(world, world.a)
+    text = shown(world, Role.APPROVER, campaign_id)
+    assert "That can be done by: Admin North, Manager North or Hanna Here." in text and "Elsa" not in text
+
+
+def test_u16_a_held_campaign_names_those_who_can_decide(world):
+    other = world.client(world.a, Role.ADMIN).post("/projects", {"name": "Spring"}).get_json()["project_id"]
+    colleague(world, Role.APPROVER, "Elsa Elsewhere", parse("prj", other))
+    _, campaign_id = held(world)
+    text = shown(world, Role.MANAGER, campaign_id)
+    assert "until somebody who may approve decides: Admin North, Approver North." in text
+
+
+def test_r13_another_rule_is_let_pass_on_the_page(world, any_visitor):
+    path, _ = held(world, "rule")
+    page = any_visitor.sign_in(world.a.emails[Role.APPROVER])
+    page.open(path)
+    assert "send it by the rule that was signed" in page.page.locator("main").inner_text()
+    page.press("Send anyway…")
+    assert "Send it by the rule that was signed?" in page.page.locator("main").inner_text()
+    page.press("Send anyway")
+    assert "Decided. The campaign goes on." in page.said()
+    assert page.faults == []
 
 
 def test_u16_an_approver_sends_it_anyway(world, any_visitor):

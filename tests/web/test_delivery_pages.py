@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
@@ -13,7 +14,7 @@ from saas.permissions.types import Role
 from saas.platform.agenda.types import Queue
 from saas.sending.models import ChannelHealth, QuotaUse
 from tests import scenes
-from tests.web.conftest import DESK, PHONE, email_of, visit
+from tests.web.conftest import LOOKS, email_of, visit
 from tests.worlds import bound
 
 pytestmark = pytest.mark.web
@@ -40,11 +41,11 @@ def limits(world, **changes):
     assert admin.patch(place, changes, etag=admin.get(place).headers["ETag"]).status_code == 200
 
 
-def drafted(world, *, people=20, port=1):
+def drafted(world, *, people=20, port=1, at=None):
     list_id, _ = scenes.add_people(world, world.a, people)
     channel_id = scenes.add_channel(world, world.a, port)
     campaign_id = scenes.make_campaign(world, world.a)
-    scenes.save(world, world.a, campaign_id, scenes.dated_draft(list_id, channel_id, scenes.soon(30)))
+    scenes.save(world, world.a, campaign_id, scenes.dated_draft(list_id, channel_id, at or scenes.soon(30)))
     return campaign_id
 
 
@@ -172,6 +173,44 @@ def test_delivery_is_drafted_checked_and_read_by_the_approver(world, any_visitor
         assert words in told, told
 
 
+def test_r14_quiet_hours_of_a_project_are_followed_overridden_and_read_by_the_approver(
+    world, any_visitor, browser, server
+):
+    campaign_id = drafted(world, at=evening())
+    path = f"/w/{world.a.wsp}/campaigns/{campaign_id}"
+    visitor, page = any_visitor, as_role(any_visitor, world, Role.ADMIN)
+    visitor.open(f"/w/{world.a.wsp}/settings/projects/{world.a.prj}")
+    page.get_by_label("Quiet from").fill("21:00")
+    visitor.press("Save project")
+    expect(page.locator("#f-quiet_until-error")).to_contain_text("say when they end")
+    expect(page.get_by_label("Quiet from")).to_have_value("21:00")
+    page.get_by_label("Quiet until").fill("08:00")
+    visitor.press("Save project")
+    expect(page.locator(".cs-flash")).to_contain_text("Saved.")
+    visitor.open(f"{path}/edit")
+    uses = page.locator("#f-quiet_use")
+    expect(uses.locator("option:checked")).to_have_text("Follows project: 21:00 to 08:00")
+    uses.select_option("own")
+    page.get_by_label("Quiet from").fill("20:00")
+    visitor.press("Save draft")
+    expect(page.locator("#checks")).to_contain_text("Say when they end")
+    page.get_by_label("Quiet until").fill("09:30")
+    visitor.press("Save and request approval")
+    page.wait_for_url(f"**{path}")
+    with visit(browser, server) as second:
+        other = as_role(second, world, Role.APPROVER)
+        second.open(f"{path}/review")
+        expect(other.locator("#delivery")).to_contain_text("20:00 to 09:30 Oslo")
+        expect(other.locator("#checks")).to_contain_text("22:00, in quiet hours: the first messages leave")
+        expect(other.locator("#checks")).to_contain_text("09:30 (Oslo)")
+        assert not second.overflows()
+
+
+def evening():
+    """22:00 in Oslo, the day after tomorrow."""
+    return scenes.soon(48).astimezone(ZoneInfo(scenes.ZONE)).replace(hour=22, minute=0, second=0)
+
+
 def test_what_is_drafted_by_the_api_stands_in_the_form_and_stays(world, visitor):
     campaign_id = drafted(world)
     manager = world.client(world.a, Role.MANAGER)
@@ -179,6 +218,7 @@ def test_what_is_drafted_by_the_api_stands_in_the_form_and_stays(world, visitor)
     settings = {
         "speed_per_hour": 500, "frequency_cap": {"use": "own", "messages": 0, "days": 2},
         "waves": [{"percent": 5, "after_minutes": no * 45} for no in range(20)],
+        "quiet_hours": {"use": "own", "from": "23:00", "until": "06:15"},
     }  # fmt: skip
     read = manager.get(url)
     draft = {**read.get_json()["draft"], "settings": settings}
@@ -237,6 +277,7 @@ def paths(world, monkeypatch):
     campaign_id = scenes.make_campaign(world, world.a)
     settings = {
         "speed_per_hour": 20_000, "frequency_cap": {"use": "own", "messages": 2, "days": 7},
+        "quiet_hours": {"use": "own", "from": "21:00", "until": "08:00"},
         "waves": [{"percent": 10, "after_minutes": 0}, {"percent": 90, "after_minutes": 120}],
     }  # fmt: skip
     draft = {**scenes.dated_draft(list_id, signing, scenes.soon(30)), "settings": settings}
@@ -247,19 +288,15 @@ def paths(world, monkeypatch):
     here = f"/w/{world.a.wsp}"
     return {
         "channel": f"{here}/settings/channels/{plain}", "signing": f"{here}/settings/channels/{signing}",
-        "new": f"{here}/settings/channels/new", "workspace": f"{here}/settings/workspace",
+        "new": f"{here}/settings/channels/new", "project": f"{here}/settings/projects/{world.a.prj}", "workspace": f"{here}/settings/workspace",
         "edit": f"{here}/campaigns/{campaign_id}/edit", "review": f"{here}/campaigns/{asked}/review",
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "options",
-    [{"viewport": DESK}, {"viewport": PHONE}, {"viewport": DESK, "color_scheme": "dark"}],
-    ids=["desk", "phone", "desk dark"],
-)
-def test_pages_are_accessible_and_fit(world, browser, server, paths, options):
+@pytest.mark.parametrize(("size", "scheme"), LOOKS)
+def test_pages_are_accessible_and_fit(world, browser, server, paths, size, scheme):
     found = {}
-    with visit(browser, server, **options) as visitor:
+    with visit(browser, server, viewport=size, color_scheme=scheme) as visitor:
         as_role(visitor, world, Role.ADMIN)
         for name, path in paths.items():
             assert visitor.open(path).status == 200, path

@@ -163,6 +163,9 @@ def _check_key(actor: Actor, role: Role, scopes: Sequence[str], project_id: UUID
     if role not in CAMPAIGN_ROLES or (role not in own and not may_grant(own, role)):
         raise Invalid.at("/role", "A key has at most the rights of who makes it.")
     for index, scope in enumerate(scopes):
+        # Who may give a role does not have its rights: an agency's staff makes administrators and reads no contacts.
+        if scope in set(Action) and not actor.may(Action(scope), project_id):
+            raise Invalid.at(f"/scopes/{index}", f"You do not have the right {scope} here yourself.")
         if scope not in set(Action) or Action(scope) not in ROLE_ACTIONS[role]:
             raise Invalid.at(f"/scopes/{index}", f"The role {role.value} has no right {scope}.")
         if Action(scope) in NEVER_BY_KEY:

@@ -7,8 +7,17 @@ from flask import Response
 from flask_smorest import Blueprint
 
 from saas.campaigns.schemas.campaigns import Nothing
-from saas.campaigns.schemas.policies import OutsideIn, OutsideOut, PolicyIn, PolicyOut, ReplayIn, ReplayOut
-from saas.campaigns.service import policies
+from saas.campaigns.schemas.policies import (
+    CodeWordIn,
+    OutsideIn,
+    OutsideOut,
+    PolicyIn,
+    PolicyOut,
+    ReplayIn,
+    ReplayOut,
+)
+from saas.campaigns.service import code_word as code_words
+from saas.campaigns.service import mailed, policies
 from saas.http.etags import expected_version, versioned
 from saas.http.ids import path_id
 from saas.http.shell import endpoint
@@ -85,7 +94,34 @@ def list_outside(context: Context) -> Any:
 @blp.response(201, OutsideOut)
 def add_outside(context: Context, body: dict[str, Any]) -> Any:
     """List an outside approver; they count once their address is confirmed."""
-    return policies.list_outside(context.session, actor=context.actor, now=context.now, **body)
+    cost = context.settings.password_cost
+    return policies.list_outside(context.session, actor=context.actor, cost=cost, now=context.now, **body)
+
+
+@blp.route("/outside-approvers/<outside_id>/code-word", methods=["PUT"])
+@endpoint(Scope.TENANT, Action.POLICY_WRITE)
+@blp.arguments(CodeWordIn)
+@blp.response(200, OutsideOut)
+def set_code_word(context: Context, body: dict[str, Any], outside_id: str) -> Any:
+    """Set or change the code word of an outside approver; it is kept as a hash and never shown."""
+    return code_words.set_code_word(
+        context.session,
+        actor=context.actor,
+        outside_id=path_id("out", outside_id, "outside approver"),
+        cost=context.settings.password_cost,
+        now=context.now,
+        **body,
+    )
+
+
+@blp.route("/outside-approvers/<outside_id>/resend", methods=["POST"])
+@endpoint(Scope.TENANT, Action.POLICY_WRITE)
+@blp.arguments(Nothing)
+@blp.response(200, OutsideOut)
+def confirm_again(context: Context, body: dict[str, Any], outside_id: str) -> Any:  # noqa: ARG001  empty
+    """Send the mail again by which an outside approver confirms their address; the link before it ends now."""
+    found = path_id("out", outside_id, "outside approver")
+    return mailed.confirm_again(context.session, actor=context.actor, outside_id=found, now=context.now)
 
 
 @blp.route("/outside-approvers/<outside_id>", methods=["DELETE"])

@@ -191,7 +191,7 @@ def revoke(context: Context, body: dict[str, Any], campaign_id: str, no: int) ->
 @blp.arguments(ConfirmationIn)
 @blp.alt_response(200, schema=RevisionOut, success=True)
 def confirm(context: Context, body: dict[str, Any], campaign_id: str, no: int) -> Response:
-    """Send a held campaign anyway: its audience has changed, or you sign in the place of somebody else."""
+    """Send a held campaign anyway: its audience or its rule has changed, or you sign in somebody's place."""
     row = campaign_in(context, campaign_id)
     done = confirmation.confirm(
         context.session,

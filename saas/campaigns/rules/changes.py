@@ -25,6 +25,7 @@ class Changed(StrEnum):
     SPEED = "speed"
     WAVES = "waves"
     FREQUENCY_CAP = "frequency_cap"
+    QUIET_HOURS = "quiet_hours"
     CALL_FIELDS = "call_fields"
     WORKSPACE_NAME = "workspace_name"
     OTHER = "other"
@@ -40,7 +41,12 @@ _WHOLE: Final[Mapping[str, Changed]] = MappingProxyType(
     }
 )
 _SETTINGS: Final[Mapping[str, Changed]] = MappingProxyType(
-    {"speed_per_hour": Changed.SPEED, "waves": Changed.WAVES, "frequency_cap": Changed.FREQUENCY_CAP}
+    {
+        "speed_per_hour": Changed.SPEED,
+        "waves": Changed.WAVES,
+        "frequency_cap": Changed.FREQUENCY_CAP,
+        "quiet_hours": Changed.QUIET_HOURS,
+    }
 )
 _STEP: Final[Mapping[str, Changed]] = MappingProxyType(
     {"name": Changed.STEPS, "kind": Changed.STEPS, "channel_id": Changed.CHANNEL, "at": Changed.START}

@@ -1,17 +1,20 @@
 """How fast and in which parts a campaign leaves: what can be chosen, what is signed of it, how long it takes."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from saas.campaigns.rules.document import FrequencyCap, Wave
+from saas.campaigns.rules.quiet import Nights, QuietHours
 from saas.kernel.errors import Fault
-from saas.tenants.rules import MAX_CAP, MAX_CAP_DAYS
+from saas.tenants.rules import MAX_CAP, MAX_CAP_DAYS, TIME_OF_DAY
 
 MAX_SPEED: Final = 100_000_000
 MIN_WAVES: Final = 2
 MAX_WAVES: Final = 20
 MAX_AFTER_MINUTES: Final = 30 * 24 * 60
 CAP_USES: Final = ("workspace", "own", "none")
+QUIET_USES: Final = ("project", "own", "none")
 _ALL: Final = 100
 
 
@@ -21,17 +24,22 @@ def bad_delivery(settings: Mapping[str, Any], *, dated: bool, marketing: bool) -
         *_bad_speed(settings.get("speed_per_hour"), dated=dated),
         *_bad_waves(settings.get("waves") or [], dated=dated),
         *_bad_cap(settings.get("frequency_cap") or {}, marketing=marketing),
+        *_bad_quiet(settings.get("quiet_hours") or {}, marketing=marketing),
     ]
 
 
-def resolved(settings: Mapping[str, Any], *, marketing: bool, workspace: FrequencyCap | None) -> dict[str, Any]:
-    """Return the settings as they are signed: the workspace's frequency cap stands in them as it is now."""
+def resolved(
+    settings: Mapping[str, Any], *, marketing: bool, workspace: FrequencyCap | None, project: QuietHours | None
+) -> dict[str, Any]:
+    """Return the settings as they are signed: the workspace's cap and the project's quiet hours as they are now."""
     waves = settings.get("waves") or []
     cap = _cap(settings.get("frequency_cap") or {}, workspace) if marketing else None
+    quiet = _quiet(settings.get("quiet_hours") or {}, project) if marketing else None
     return {
         "speed_per_hour": settings.get("speed_per_hour"),
         "waves": [{"percent": wave["percent"], "after_minutes": wave["after_minutes"]} for wave in waves],
         "frequency_cap": {"messages": cap.messages, "days": cap.days} if cap is not None else None,
+        "quiet_hours": quiet.words if quiet is not None else None,
     }
 
 
@@ -42,13 +50,15 @@ def takes_s(
     waves: Sequence[Wave],
     messages: int | None = None,
     rate_per_minute: int | None = None,
+    nights: Nights | None = None,
 ) -> int | None:
     """Return how many seconds after its start a campaign to so many people ends.
 
     people: everybody in the audience. The send speed paces all of them, because they are dealt out to chunks before it
     is known who is skipped. messages: those of them who could be sent to, all by default; the channel's rate paces only
     them, since it is kept to where they are claimed. The slower of the two counts. None where neither was chosen and
-    there are no waves. A wave begins when it is due and the one before has left.
+    there are no waves. A wave begins when it is due and the one before has left. nights: the quiet hours after the
+    start; the clock stops in them.
     """
     if speed_per_hour is None and not waves and rate_per_minute is None:
         return None
@@ -56,12 +66,13 @@ def takes_s(
         3600 / speed_per_hour if speed_per_hour else 0.0,
         60 / rate_per_minute * _share(messages, people) if rate_per_minute else 0.0,
     )
+    nights = nights or Nights()
     end, percent, sent = 0.0, 0, 0
     for wave in waves or (Wave(_ALL, 0),):
         percent += wave.percent
         part = people * percent // _ALL - sent
         sent += part
-        end = max(end, wave.after_minutes * 60.0) + part * of_person
+        end = nights.after(max(end, wave.after_minutes * 60.0), part * of_person)
     return round(end)
 
 
@@ -75,6 +86,13 @@ def _cap(chosen: Mapping[str, Any], workspace: FrequencyCap | None) -> Frequency
     if use == "own":
         return FrequencyCap(chosen["messages"], chosen["days"])
     return workspace if use == "workspace" else None
+
+
+def _quiet(chosen: Mapping[str, Any], project: QuietHours | None) -> QuietHours | None:
+    use = chosen.get("use", "project")
+    if use == "own":
+        return QuietHours.of(chosen["from"], chosen["until"])
+    return project if use == "project" else None
 
 
 def _bad_speed(speed: object, *, dated: bool) -> list[Fault]:
@@ -128,6 +146,25 @@ def _bad_cap(cap: Mapping[str, Any], *, marketing: bool) -> list[Fault]:
         faults.append(Fault("/settings/frequency_cap/messages", f"Say how many, 0 to {MAX_CAP}."))
     if not _whole(cap.get("days"), 1, MAX_CAP_DAYS):
         faults.append(Fault("/settings/frequency_cap/days", f"Say in how many days, 1 to {MAX_CAP_DAYS}."))
+    return faults
+
+
+def _bad_quiet(quiet: Mapping[str, Any], *, marketing: bool) -> list[Fault]:
+    use, at = quiet.get("use", "project"), "/settings/quiet_hours"
+    if use not in QUIET_USES:
+        return [Fault(f"{at}/use", f"One of: {', '.join(QUIET_USES)}.")]
+    if use != "own":
+        return []
+    if not marketing:
+        return [Fault(at, "Transactional messages never wait; they have no quiet hours.")]
+    words = {"from": "begin", "until": "end"}
+    faults = [
+        Fault(f"{at}/{name}", f"Say when they {word}, as in 21:00.")
+        for name, word in words.items()
+        if not re.match(TIME_OF_DAY, str(quiet.get(name, "")))
+    ]
+    if not faults and quiet["from"] == quiet["until"]:
+        return [Fault(f"{at}/until", "Quiet hours end at another time than they begin.")]
     return faults
 
 

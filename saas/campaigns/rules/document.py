@@ -10,6 +10,7 @@ from uuid import UUID
 
 import rfc8785
 
+from saas.campaigns.rules.quiet import QuietHours
 from saas.campaigns.rules.schedule import at_wall_time
 
 FORMAT: Final = 1
@@ -68,6 +69,7 @@ class Document:
     speed_per_hour: int | None
     waves: Sequence[Wave]
     cap: FrequencyCap | None
+    quiet: QuietHours | None
     steps: Sequence[Step]
 
     def step(self, step_no: int) -> Step:
@@ -96,7 +98,7 @@ def read(stored: bytes, *, expected_hash: str) -> Document:
     raw = json.loads(stored)
     audience = raw["audience"]
     settings = raw.get("settings") or {}  # documents signed before there were settings have none
-    cap = settings.get("frequency_cap")
+    cap, quiet = settings.get("frequency_cap"), settings.get("quiet_hours")
     return Document(
         content_hash=found,
         kind=raw["kind"],
@@ -110,6 +112,7 @@ def read(stored: bytes, *, expected_hash: str) -> Document:
         speed_per_hour=settings.get("speed_per_hour"),
         waves=[Wave(wave["percent"], wave["after_minutes"]) for wave in settings.get("waves", ())],
         cap=FrequencyCap(cap["messages"], cap["days"]) if cap else None,
+        quiet=QuietHours.of(quiet["from"], quiet["until"]) if quiet else None,
         steps=[_step(step) for step in raw["steps"]],
     )
 

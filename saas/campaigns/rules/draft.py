@@ -8,10 +8,11 @@ from typing import Any, Final, Protocol
 from zoneinfo import available_timezones
 
 from saas.campaigns.rules.delivery import bad_delivery
-from saas.campaigns.rules.schedule import at_wall_time
+from saas.campaigns.rules.schedule import at_wall_time, out_of_years
 from saas.campaigns.steps import email
 from saas.campaigns.types import CampaignKind
 from saas.kernel.errors import Fault
+from saas.kernel.moments import OUT_OF_YEARS
 
 
 class StepCheck(Protocol):
@@ -92,6 +93,9 @@ def _bad_times(draft: Mapping[str, Any], now: datetime, *, dated: bool) -> list[
     faults = []
     for index, step in enumerate(draft.get("steps") or []):
         if not step.get("at"):
+            continue
+        if out_of_years(step["at"]):
+            faults.append(Fault(f"/steps/{index}/at", OUT_OF_YEARS))
             continue
         try:
             past = at_wall_time(step["at"], str(zone)) < now

@@ -12,13 +12,17 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from saas.campaigns.types import RequestState
-from saas.kernel.errors import DomainError, Kind
+from saas.kernel.errors import Conflict, DomainError, Invalid, Kind
+from saas.kernel.moments import in_zone
 from saas.notices.types import SystemMail
 
 _RANDOM: Final = 32
 _BYTES: Final = 16 + 16 + _RANDOM
 _LENGTH: Final = 86
 SUBJECT_MAX: Final = 120
+CODE_MIN: Final = 8
+CODE_MAX: Final = 200
+_LEAST_DIFFERENT: Final = 4
 
 
 class LinkState(StrEnum):
@@ -30,6 +34,7 @@ class LinkState(StrEnum):
     CHANGED = "changed"  # what it was about is not what stands there now
     DECIDED = "decided"  # others decided meanwhile
     UNLISTED = "unlisted"  # the address may not sign here any more
+    REPLACED = "replaced"  # a newer link was made in its place
 
 
 class LinkGone(DomainError):
@@ -41,6 +46,18 @@ class LinkGone(DomainError):
     def __init__(self, state: LinkState | None = None) -> None:
         super().__init__("This link does not work any more.")
         self.state = state
+
+
+class CodeWordWanted(Conflict):
+    """The policy asks whoever follows this link for their code word; nothing is decided before."""
+
+    code = "code_word_wanted"
+
+
+class CodeWordMissing(Invalid):
+    """A policy asks for the code word of an outside approver who was given none; `errors` says where."""
+
+    code = "code_word_missing"
 
 
 def new_token(tenant_id: UUID, link_id: UUID) -> str:
@@ -68,6 +85,7 @@ def hash_of(token: str) -> bytes:
 def state_of(
     *,
     used_at: datetime | None,
+    replaced_at: datetime | None,
     expires_at: datetime,
     listed: bool,
     content_hash: str | None,
@@ -75,23 +93,52 @@ def state_of(
     request: RequestState | None,
     now: datetime,
 ) -> LinkState:
-    """Return where a link stands. content_hash: what it is bound to; present_hash: of the revision as it stands now."""
-    if used_at is not None:
-        return LinkState.USED
-    if not listed:
-        return LinkState.UNLISTED
-    if expires_at <= now:
-        return LinkState.EXPIRED
-    if request in {RequestState.APPROVED, RequestState.REJECTED, RequestState.CHANGES_REQUESTED}:
-        return LinkState.DECIDED
-    if content_hash is not None and (content_hash != present_hash or request is not RequestState.OPEN):
-        return LinkState.CHANGED
-    return LinkState.OPEN
+    """Return where a link stands. content_hash: what it is bound to; present_hash: of the revision as it stands now.
+
+    What is over for the link itself comes first: an old link says nothing about what became of the campaign.
+    """
+    ends = (
+        (used_at is not None, LinkState.USED),
+        (not listed, LinkState.UNLISTED),
+        (replaced_at is not None, LinkState.REPLACED),
+        (expires_at <= now, LinkState.EXPIRED),
+        (request in _DECIDED, LinkState.DECIDED),
+        (
+            content_hash is not None and (content_hash != present_hash or request is not RequestState.OPEN),
+            LinkState.CHANGED,
+        ),
+    )
+    return next((state for holds, state in ends if holds), LinkState.OPEN)
+
+
+_DECIDED: Final = frozenset({RequestState.APPROVED, RequestState.REJECTED, RequestState.CHANGES_REQUESTED})
+
+
+def is_held(held: str, *, pass_hash: bytes | None, pass_until: datetime | None, now: datetime) -> bool:
+    """Say whether what a browser holds is the pass that the code word opened there, and still counts."""
+    same = secrets.compare_digest(pass_hash if pass_hash is not None else bytes(32), hash_of(held))
+    return same and pass_until is not None and pass_until > now
+
+
+def check_code_word(text: str, *, email: str, name: str, pointer: str = "/code_word") -> str:
+    """Return a code word without the blanks around it. Raises Invalid for what is too short, too long or plain."""
+    word = text.strip()
+    if len(word) < CODE_MIN:
+        raise Invalid.at(pointer, f"Use at least {CODE_MIN} characters.")
+    if len(word) > CODE_MAX:
+        raise Invalid.at(pointer, f"Use at most {CODE_MAX} characters.")
+    if word.casefold() in {email.casefold(), name.casefold()} or len(set(word)) < _LEAST_DIFFERENT:
+        raise Invalid.at(pointer, "This code word is too easy to guess.")
+    return word
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a mail asks approval for: by whom and where, which revision of what, with which words, starting when."""
+    """What a mail asks approval for: by whom and where, which revision of what, with which words, starting when.
+
+    late: the start has passed already. again: the mail stands in the place of an earlier one. code_word: the page asks
+    for one, which no mail says.
+    """
 
     asker: str
     workspace: str
@@ -100,18 +147,22 @@ class Ask:
     note: str
     start: datetime | None
     zone: str
+    late: bool = False
+    again: bool = False
+    code_word: bool = False
 
 
 def approval_mail(ask: Ask, *, to: str, name: str, url: str, expires_at: datetime) -> SystemMail:
     """Return the mail that asks an outside approver. It carries nothing of the message: the page shows it."""
-    when = f"It would start {_said(ask.start, ask.zone)}." if ask.start else "It would be sent whenever it is called."
     return SystemMail(
         to=to,
         subject=f"{ask.workspace}: your approval is wanted for {ask.campaign}"[:SUBJECT_MAX],
         paragraphs=(
             f"Hello {name},",
-            f"{ask.asker} asks you to approve “{ask.campaign}” of {ask.workspace}, revision {ask.no}. {when}",
+            f"{ask.asker} asks you to approve “{ask.campaign}” of {ask.workspace}, revision {ask.no}. {_when(ask)}",
+            *(("This link stands in the place of the one that we sent before, which works no longer.",) * ask.again),
             *((f"{ask.asker} wrote: “{ask.note}”",) if ask.note else ()),
+            *(("The page asks for the code word that you were told, not by mail.",) * ask.code_word),
             "The page shows what would be sent, to whom and when. You decide there; opening it decides nothing.",
         ),
         button="Look at it and decide",
@@ -142,5 +193,14 @@ def confirmation_mail(*, to: str, name: str, workspace: str, url: str, expires_a
     )
 
 
+def _when(ask: Ask) -> str:
+    if ask.start is None:
+        return "It would be sent whenever it is called."
+    start = _said(ask.start, ask.zone)
+    if ask.late:
+        return f"It was to start {start}. That has passed: approved now, it waits until a new start is chosen."
+    return f"It would start {start}."
+
+
 def _said(moment: datetime, zone: str) -> str:
-    return f"{moment.astimezone(ZoneInfo(zone)):%a %d %b %Y %H:%M} ({zone})"
+    return f"{in_zone(moment, ZoneInfo(zone)):%a %d %b %Y %H:%M} ({zone})"

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from saas.campaigns.types import DeadlineOf, Order, PolicyKind, Publisher
 from saas.kernel.ids import parse, show
+from saas.kernel.moments import later
 from saas.permissions.types import Role
 
 DEFAULT_RULE: Final = "default"
@@ -93,7 +94,10 @@ class Reminders:
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """What a submission needs. copies: people who are told and asked for nothing."""
+    """What a submission needs. copies: people who are told, while they may read the campaign, and asked for nothing.
+
+    code_word: mailed links ask for the code word of the outside approver before they show anything (U8).
+    """
 
     rule: str = DEFAULT_RULE
     stages: tuple[Stage, ...] = (Stage(),)
@@ -103,6 +107,7 @@ class Requirement:
     publisher: Publisher = Publisher.APPROVAL
     drift: Drift = field(default_factory=Drift)
     reminders: Reminders = field(default_factory=Reminders)
+    code_word: bool = False
 
     @property
     def needed(self) -> int:
@@ -196,7 +201,7 @@ def reminder_times(
     if not times:
         return None, None
     late = planned_at or deadline or times[0]
-    return min(times) - timedelta(minutes=asked.before_min), late + timedelta(minutes=asked.after_min)
+    return min(times) - timedelta(minutes=asked.before_min), later(late, timedelta(minutes=asked.after_min))
 
 
 def drifted(limit: Drift, *, signed: int | None, found: int) -> bool:
@@ -239,6 +244,7 @@ def requirement_of(raw: Mapping[str, Any]) -> Requirement:
         publisher=Publisher(raw["publisher"]),
         drift=Drift(**raw["drift"]),
         reminders=Reminders(**raw["reminders"]),
+        code_word=raw.get("code_word", False),  # rules that were written before there were code words
     )
 
 
@@ -291,6 +297,7 @@ def requirement_as_json(asked: Requirement) -> dict[str, Any]:
         "publisher": asked.publisher.value,
         "drift": {"percent": asked.drift.percent, "people": asked.drift.people},
         "reminders": {"before_min": asked.reminders.before_min, "after_min": asked.reminders.after_min},
+        "code_word": asked.code_word,
     }
 
 

@@ -6,6 +6,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from saas.kernel.errors import Conflict, Invalid
+from saas.kernel.moments import OUT_OF_YEARS, YEARS, later
 
 NOW: Final = "now"
 _WALL: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?")
@@ -45,6 +46,8 @@ def chosen_start(
         raise Invalid.at("/start", "A new start is chosen only when the planned one has passed.")
     if start == NOW:
         return published_at + timedelta(seconds=lead_s)
+    if out_of_years(start):
+        raise Invalid.at("/start", OUT_OF_YEARS)
     try:
         moment = at_wall_time(start, zone)
     except (ValueError, OverflowError):
@@ -52,6 +55,11 @@ def chosen_start(
     if moment < published_at:
         raise Invalid.at("/start", "This time has passed as well; choose a later one.")
     return effective_start(moment, published_at=published_at, lead_s=lead_s)
+
+
+def out_of_years(wall: str) -> bool:
+    """Say whether a text is a wall time of a year that people may not give."""
+    return bool(_WALL.fullmatch(wall)) and int(wall[:4]) not in YEARS
 
 
 def at_wall_time(wall: str, zone: str) -> datetime:
@@ -87,4 +95,4 @@ def _end_of_gap(before: datetime, after: datetime, tz: ZoneInfo) -> datetime:
 def shown_minute(moment: datetime) -> datetime:
     """Round up to the minute, as pages show start times (R1)."""
     down = moment.replace(second=0, microsecond=0)
-    return down if down == moment else down + timedelta(minutes=1)
+    return down if down == moment else later(down, timedelta(minutes=1))

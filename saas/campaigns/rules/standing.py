@@ -25,6 +25,10 @@ class People:
     roles: Mapping[UUID, frozenset[Role]] = field(default_factory=dict)
     outside: frozenset[UUID] = frozenset()
 
+    def without(self, outside: AbstractSet[UUID]) -> "People":
+        """Return the same without some of the outside approvers."""
+        return People(self.roles, self.outside - outside)
+
     @property
     def all(self) -> frozenset[UUID]:
         """Return everybody whose signature could count."""

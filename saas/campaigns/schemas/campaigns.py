@@ -4,18 +4,19 @@ from collections.abc import Callable
 
 from marshmallow import fields, validate
 
-from saas.campaigns.rules.delivery import CAP_USES, MAX_AFTER_MINUTES, MAX_SPEED, MAX_WAVES
+from saas.campaigns.rules.delivery import CAP_USES, MAX_AFTER_MINUTES, MAX_SPEED, MAX_WAVES, QUIET_USES
 from saas.campaigns.schemas.policies import TAG, ApprovalOut
 from saas.campaigns.types import CampaignKind, CampaignState
 from saas.channels.types import Purpose
 from saas.http.fields import Id, Moment, Strict, not_blank, without_controls, without_nul
 from saas.http.paging import PageArguments
-from saas.tenants.rules import MAX_CAP, MAX_CAP_DAYS
+from saas.tenants.rules import MAX_CAP, MAX_CAP_DAYS, TIME_OF_DAY
 
 _NAME: list[Callable[[str], object]] = [validate.Length(1, 200), without_controls, not_blank]
 _LONG: list[Callable[[str], object]] = [validate.Length(max=2000), without_nul]
 _TAGS = validate.Length(max=20)
 _REFERENCE: list[Callable[[str], object]] = [validate.Length(max=40), without_controls]
+_TIME = validate.Regexp(TIME_OF_DAY, error="Not a time of day as in 21:00.")
 _KEY = validate.Regexp(r"^[a-z][a-z0-9_]{0,59}$", error="Use small letters, digits and _, starting with a letter.")
 
 
@@ -108,6 +109,14 @@ class CapDraft(Strict):
     days = fields.Integer(strict=True, validate=validate.Range(1, MAX_CAP_DAYS))
 
 
+class QuietDraft(Strict):
+    """When nothing leaves, by the clock of the campaign's zone: as the project says, times of its own, or never."""
+
+    use = fields.String(load_default="project", validate=validate.OneOf(QUIET_USES))
+    from_ = fields.String(data_key="from", attribute="from", validate=_TIME, metadata={"example": "21:00"})
+    until = fields.String(validate=_TIME, metadata={"example": "08:00"})
+
+
 class SettingsDraft(Strict):
     """How fast and in which parts it leaves. speed_per_hour null: as fast as the channel allows."""
 
@@ -116,6 +125,7 @@ class SettingsDraft(Strict):
     )
     waves = fields.List(fields.Nested(WaveDraft), load_default=list, validate=validate.Length(max=MAX_WAVES))
     frequency_cap = fields.Nested(CapDraft, load_default=lambda: {"use": "workspace"})
+    quiet_hours = fields.Nested(QuietDraft, load_default=lambda: {"use": "project"})
 
 
 class Draft(Strict):

@@ -5,6 +5,7 @@ from typing import Final
 
 from marshmallow import fields, validate
 
+from saas.campaigns.rules.links import CODE_MAX, CODE_MIN
 from saas.campaigns.types import DeadlineOf, Order, PolicyKind, Publisher
 from saas.channels.types import ChannelKind
 from saas.http.fields import Id, Moment, Strict, not_blank, without_controls, without_nul
@@ -84,7 +85,10 @@ class RemindersIn(Strict):
 
 
 class RequirementIn(Strict):
-    """What is asked for: stages of signatures, until when, and who publishes."""
+    """What is asked for: stages of signatures, until when, and who publishes.
+
+    code_word: mailed links ask outside approvers for their code word before they show anything.
+    """
 
     stages = fields.List(fields.Nested(StageIn), required=True, validate=validate.Length(1, MAX_STAGES))
     order = fields.String(load_default=Order.AT_ONCE.value, validate=validate.OneOf([word.value for word in Order]))
@@ -95,6 +99,7 @@ class RequirementIn(Strict):
     )
     drift = fields.Nested(DriftIn, load_default=lambda: DriftIn().load({}))
     reminders = fields.Nested(RemindersIn, load_default=lambda: RemindersIn().load({}))
+    code_word = fields.Boolean(load_default=False, dump_default=False)
 
 
 class RuleIn(Strict):
@@ -149,21 +154,48 @@ class ReplayOut(Strict):
     submissions = fields.List(fields.Nested(ReplayedOut), required=True)
 
 
+_CODE: Final[list[Callable[[str], object]]] = [validate.Length(CODE_MIN, CODE_MAX), without_controls, not_blank]
+
+
 class OutsideIn(Strict):
-    """Somebody without an account who may be asked to approve by mail."""
+    """Somebody without an account who may be asked to approve by mail. code_word: told to them by another way."""
 
     email = fields.Email(required=True, validate=[validate.Length(max=254), without_controls])
     name = fields.String(required=True, validate=_NAME)
+    code_word = fields.String(load_default=None, allow_none=True, load_only=True, validate=_CODE)
+
+
+class CodeWordIn(Strict):
+    """The code word that links ask an outside approver for. It is never shown: tell it by another way than mail."""
+
+    code_word = fields.String(required=True, load_only=True, validate=_CODE)
 
 
 class OutsideOut(Strict):
-    """An outside approver; one without `confirmed_at` does not count yet."""
+    """An outside approver; one without `confirmed_at` does not count yet. code_set_at: null without a code word."""
 
     outside_id = Id("out", required=True)
     email = fields.String(required=True)
     name = fields.String(required=True)
     listed_at = Moment(required=True)
     confirmed_at = Moment(required=True, allow_none=True)
+    code_set_at = Moment(required=True, allow_none=True)
+
+
+class MailedLinkOut(Strict):
+    """Where the link of an outside approver stands.
+
+    state: pending (its mail has not left), open, used, expired, changed, decided, unlisted, or none (asked now, without
+    a link so far). may_send: another one can be sent. email: null for those who may not read members.
+    """
+
+    outside_id = Id("out", required=True)
+    name = fields.String(required=True)
+    email = fields.String(required=True, allow_none=True)
+    state = fields.String(required=True)
+    sent_at = Moment(required=True, allow_none=True)
+    expires_at = Moment(required=True, allow_none=True)
+    may_send = fields.Boolean(required=True)
 
 
 class MissingOut(Strict):

@@ -57,17 +57,28 @@ class CapOut(Strict):
     days = fields.Integer(required=True)
 
 
+class QuietOut(Strict):
+    """Nothing leaves between these wall times of the campaign's zone; over midnight where the second is not later."""
+
+    from_ = fields.String(data_key="from", attribute="words.from", required=True, metadata={"example": "21:00"})
+    until = fields.String(attribute="words.until", required=True, metadata={"example": "08:00"})
+
+
 class DeliveryOut(Strict):
-    """How fast and in which parts it leaves.
+    """How fast, in which parts and when it leaves.
 
     `takes_s`: seconds it takes, as the speed paces everybody in the audience and the channel's rate those who could be
-    sent to; null where neither is set and there are no waves.
+    sent to, and the clock stops in quiet hours; null where neither is set and there are no waves. `ends_at`: when that
+    is over. `quiet_until`: when the quiet hours end in which it starts; null where it does not start in any.
     """
 
     speed_per_hour = fields.Integer(required=True, allow_none=True)
     waves = fields.List(fields.Nested(WaveOut), required=True)
     frequency_cap = fields.Nested(CapOut, required=True, allow_none=True)
+    quiet_hours = fields.Nested(QuietOut, required=True, allow_none=True)
     takes_s = fields.Integer(required=True, allow_none=True)
+    ends_at = Moment(required=True, allow_none=True)
+    quiet_until = Moment(required=True, allow_none=True)
 
 
 class ShareOut(Strict):

@@ -18,12 +18,14 @@ from saas.campaigns.rules.lifecycle import revision_after
 from saas.campaigns.service import publication
 from saas.campaigns.service.control import stop_sending
 from saas.campaigns.service.decisions import decide, record, touch
-from saas.campaigns.service.requests import settle, situation, tell
+from saas.campaigns.service.requests import settle, situation
 from saas.campaigns.service.signing import Said, check_channels, check_shown, locked, participants, refuse, sign
+from saas.campaigns.service.telling import tell
 from saas.campaigns.types import Decision, Publisher, RequestState, RevisionMove, RevisionState
 from saas.notices.types import NoticeKind
 from saas.permissions.policy import require
-from saas.permissions.types import Action, Actor, ActorKind
+from saas.permissions.rules import roles_with
+from saas.permissions.types import Action, Actor, ActorKind, LacksRight
 
 
 def approve(
@@ -65,12 +67,13 @@ def approve_by_link(
     no: int,
     seen_hash: str,
     comment: str,
+    start: str | None = None,
     lead_s: int,
     now: datetime,
 ) -> Revision:
     """Sign as an outside approver whose link was checked by the caller (U8). Raises as `approve` does.
 
-    actor: who the audit names; an outside approver has no account. They choose no start: a late one waits.
+    actor: who the audit names; an outside approver has no account. start: as for `approve`.
     """
     campaign = queries.campaign_for_update(session, actor=actor, campaign_id=campaign_id)
     row = queries.revision_for_update(session, campaign_id=campaign_id, no=no)
@@ -79,7 +82,7 @@ def approve_by_link(
         actor=actor,
         campaign=campaign,
         row=row,
-        said=Said(seen_hash, comment, outside_id),
+        said=Said(seen_hash, comment, outside_id, start),
         lead_s=lead_s,
         now=now,
     )
@@ -103,9 +106,10 @@ def publish(
     campaign = queries.campaign_for_update(session, actor=actor, campaign_id=campaign_id)
     row = queries.revision_for_update(session, campaign_id=campaign_id, no=no)
     found = situation(session, row, project_id=campaign.project_id)
-    require_publisher(actor, campaign, found.asked.publisher if found is not None else Publisher.APPROVAL)
     if start is not None:
         require(actor, Action.CAMPAIGN_APPROVE, campaign.project_id)
+    else:
+        require_publisher(actor, campaign, found.asked.publisher if found is not None else Publisher.APPROVAL)
     revision_after(RevisionState(row.state), RevisionMove.PUBLISH)
     require_changeable(campaign)
     check_shown(row, seen_hash)
@@ -117,16 +121,21 @@ def publish(
 
 
 def may_publish(actor: Actor, campaign: Campaign, publisher: Publisher) -> bool:
-    """Say whether somebody may publish what is approved: who has the right, and where the policy says so a manager."""
-    by_policy = publisher is Publisher.MANAGER and actor.kind is ActorKind.PERSON
+    """Say whether somebody may publish what is approved: who has the right, or where the policy says so a manager only.
+
+    Who chooses another start for what is late publishes with it; that is for those who may approve.
+    """
     project = campaign.project_id
-    return actor.may(Action.CAMPAIGN_PUBLISH, project) or (by_policy and actor.may(Action.CAMPAIGN_SUBMIT, project))
+    if publisher is Publisher.MANAGER:
+        return actor.kind is ActorKind.PERSON and actor.may(Action.CAMPAIGN_SUBMIT, project)
+    return actor.may(Action.CAMPAIGN_PUBLISH, project)
 
 
 def require_publisher(actor: Actor, campaign: Campaign, publisher: Publisher) -> None:
     """Refuse who may not publish this. Raises LacksRight."""
     if not may_publish(actor, campaign, publisher):
-        require(actor, Action.CAMPAIGN_PUBLISH, campaign.project_id)
+        right = Action.CAMPAIGN_SUBMIT if publisher is Publisher.MANAGER else Action.CAMPAIGN_PUBLISH
+        raise LacksRight(right, roles_with(right))
 
 
 def request_changes(

@@ -11,8 +11,9 @@ from saas.audit import service as audit
 from saas.campaigns import queries
 from saas.campaigns.models import Campaign, Comment, Revision
 from saas.campaigns.rules.approval import NotHere
-from saas.campaigns.service.requests import situation, tell
+from saas.campaigns.service.requests import situation
 from saas.campaigns.service.signing import participants
+from saas.campaigns.service.telling import tell
 from saas.campaigns.types import RevisionState
 from saas.kernel.errors import Fault, Invalid, NotFound
 from saas.kernel.ids import show, uuid7

@@ -12,8 +12,8 @@ from saas.campaigns import queries
 from saas.campaigns.models import Campaign
 from saas.campaigns.rules.approval import ApproverDecides
 from saas.campaigns.rules.lifecycle import campaign_after
-from saas.campaigns.service.requests import tell
 from saas.campaigns.service.signed import refuse_unlike_signed
+from saas.campaigns.service.telling import tell
 from saas.campaigns.types import SETTLE_STOP, START_CAMPAIGN, CampaignMove, CampaignState, Part
 from saas.kernel.ids import show
 from saas.notices.types import NoticeKind
@@ -22,7 +22,7 @@ from saas.permissions.types import SYSTEM, Action, Actor
 from saas.platform.agenda import service as agenda
 from saas.platform.seal.service import refuse_if_sealed
 
-ASKS_APPROVER: Final = frozenset({Part.AUDIENCE, Part.SIGNER})
+ASKS_APPROVER: Final = frozenset({Part.AUDIENCE, Part.RULE, Part.SIGNER})
 CHANNEL: Final = "campaign_stop"  # senders LISTEN here; the payload is the campaign's id
 
 

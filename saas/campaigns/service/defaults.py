@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from saas.campaigns.models import Campaign
+from saas.campaigns.rules.quiet import QuietHours
 from saas.channels.types import Purpose
 from saas.kernel.ids import show
 from saas.platform.db import bound_tenant
@@ -22,6 +23,7 @@ class Followed:
     language: str
     channel_id: UUID | None
     zone_of_project: bool
+    quiet: QuietHours | None
 
 
 def followed(session: Session, campaign: Campaign) -> Followed:
@@ -34,7 +36,15 @@ def followed(session: Session, campaign: Campaign) -> Followed:
         language=project.language or workspace.language,
         channel_id=project.marketing_channel_id if marketing else project.transactional_channel_id,
         zone_of_project=project.time_zone is not None,
+        quiet=quiet_of(project),
     )
+
+
+def quiet_of(project: Project) -> QuietHours | None:
+    """Return the quiet hours of a project."""
+    if project.quiet_from is None or project.quiet_until is None:
+        return None
+    return QuietHours.of(project.quiet_from, project.quiet_until)
 
 
 def filled(draft: Mapping[str, Any], defaults: Followed) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from saas.campaigns.models import Campaign, Revision, RevisionEditor
 from saas.campaigns.policy import require_changeable
 from saas.campaigns.rules.draft import EMPTY, tidy
 from saas.campaigns.rules.lifecycle import REVISION, NotAllowed, campaign_after, revision_after, revision_moves
-from saas.campaigns.service.requests import tell, void
+from saas.campaigns.service.requests import void
+from saas.campaigns.service.telling import tell
 from saas.campaigns.types import CampaignKind, CampaignMove, CampaignState, RevisionMove, RevisionState
 from saas.channels.types import Purpose
 from saas.kernel.errors import Conflict, Invalid, NotFound, require_version
@@ -96,13 +97,27 @@ def rename(
     row = queries.campaign_for_update(session, actor=actor, campaign_id=campaign_id)
     require(actor, Action.CAMPAIGN_WRITE, row.project_id)
     require_version(row.version, version)
+    before = (row.name, row.description, row.tags)
     row.name, row.description, row.updated_at = name.strip(), description, now
     if tags is not None:
         row.tags = tidy(tags)
     row.version += 1
     session.flush()
-    audit.append(session, actor=actor, action="campaign.renamed", subject=_subject(row), now=now)
+    _note_words(session, actor=actor, row=row, before=before, now=now)
     return row
+
+
+def _note_words(
+    session: Session, *, actor: Actor, row: Campaign, before: tuple[str, str, Sequence[str]], now: datetime
+) -> None:
+    """Write down which words about a campaign changed, each by its own word; none for what is as it was."""
+    name, description, tags = before
+    if row.name != name:
+        audit.append(session, actor=actor, action="campaign.renamed", subject=_subject(row), now=now)
+    changed = {"description": row.description != description, "tags": list(row.tags) != list(tags)}
+    facts = {"changed": [what for what, differs in changed.items() if differs]}
+    if facts["changed"]:
+        audit.append(session, actor=actor, action="campaign.described", subject=_subject(row), now=now, facts=facts)
 
 
 def save(

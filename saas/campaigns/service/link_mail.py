@@ -1,19 +1,23 @@
 """Mail the links of outside approvers (U8)."""
 
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from saas.accounts.queries import accounts
 from saas.campaigns.models import ApprovalLink, ApprovalRequest, Campaign, OutsideApprover, Revision
 from saas.campaigns.rules.links import Ask, LinkState, approval_mail, confirmation_mail, hash_of, new_token
+from saas.campaigns.rules.policy import requirement_of
 from saas.campaigns.service.links import state
 from saas.notices.service import mail
 from saas.notices.types import SystemMail
 from saas.platform.db import bound_tenant
 from saas.platform.settings import Settings
 from saas.tenants.queries import workspace
+from saas.tenants.service.brand import mail_look
 
 
 def send(session: Session, *, link_id: UUID, settings: Settings, now: datetime) -> None:
@@ -27,10 +31,17 @@ def send(session: Session, *, link_id: UUID, settings: Settings, now: datetime) 
     token = new_token(row.tenant_id, row.link_id)
     row.token_hash, row.sent_at = hash_of(token), now
     session.flush()
-    mail.send(_mail(session, row, f"{settings.public_url}/approve/{token}"), settings=settings, now=now)
+    url = f"{settings.public_url}/approve/{token}"
+    mail.send(_dressed(session, _mail(session, row, url, now)), settings=settings, now=now)
 
 
-def _mail(session: Session, row: ApprovalLink, url: str) -> SystemMail:
+def _dressed(session: Session, plain: SystemMail) -> SystemMail:
+    """Return a mail in the looks of its workspace (white label); the logo travels inside."""
+    colour, logo = mail_look(session)
+    return replace(plain, heading=workspace(session).name, colour=colour, logo=logo)
+
+
+def _mail(session: Session, row: ApprovalLink, url: str, now: datetime) -> SystemMail:
     place = workspace(session)
     outside = session.get_one(OutsideApprover, (row.tenant_id, row.outside_id))
     if row.request_id is None:
@@ -49,5 +60,20 @@ def _mail(session: Session, row: ApprovalLink, url: str) -> SystemMail:
         note=request.note,
         start=revision.planned_at,
         zone=place.time_zone,
+        late=revision.planned_at is not None and revision.planned_at < now,
+        again=_was_sent_before(session, row),
+        code_word=requirement_of(request.requirement).code_word,
     )
     return approval_mail(ask, to=outside.email, name=outside.name, url=url, expires_at=row.expires_at)
+
+
+def _was_sent_before(session: Session, row: ApprovalLink) -> bool:
+    """Say whether an earlier link of the same request was mailed to the same address."""
+    earlier = sa.select(ApprovalLink.link_id).where(
+        ApprovalLink.tenant_id == row.tenant_id,
+        ApprovalLink.request_id == row.request_id,
+        ApprovalLink.outside_id == row.outside_id,
+        ApprovalLink.replaced_at.is_not(None),
+        ApprovalLink.sent_at.is_not(None),
+    )
+    return session.scalar(earlier.limit(1)) is not None

@@ -1,6 +1,6 @@
 """Keep approval policies and the outside approvers that they ask; replay a draft over what was submitted (U3, U8)."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,15 +11,18 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from saas.accounts.service.people import hasher
 from saas.audit import service as audit
 from saas.campaigns import queries
 from saas.campaigns.models import ApprovalPolicy, ApprovalRequest, Campaign, OutsideApprover
 from saas.campaigns.rules import policy
 from saas.campaigns.rules.approval import NotHere
+from saas.campaigns.rules.links import CodeWordMissing, check_code_word
 from saas.campaigns.rules.policy import Replayed, Rule
 from saas.campaigns.service.asking import ask_to_confirm
+from saas.campaigns.service.eligible import is_member_address
 from saas.campaigns.service.requests import policies_in
-from saas.kernel.errors import Conflict, Fault, NotFound, require_version
+from saas.kernel.errors import Conflict, Fault, Invalid, NotFound, require_version
 from saas.kernel.ids import show, uuid7
 from saas.permissions.policy import require, require_somewhere
 from saas.permissions.types import Action, Actor
@@ -74,6 +77,7 @@ def save(
     require_version(found, version)
     read = [policy.rule_of(rule) for rule in rules]
     _check_named(session, read, project_id)
+    _check_code_words(session, read)
     row = ApprovalPolicy(
         tenant_id=bound_tenant(session),
         policy_id=uuid7(),
@@ -128,9 +132,16 @@ def outside_approvers(session: Session) -> Sequence[OutsideApprover]:
     ).all()
 
 
-def list_outside(session: Session, *, actor: Actor, email: str, name: str, now: datetime) -> OutsideApprover:
-    """List an outside approver; they count once their address is confirmed. Raises LacksRight, AddressListed."""
+def list_outside(
+    session: Session, *, actor: Actor, email: str, name: str, code_word: str | None = None, cost: int, now: datetime
+) -> OutsideApprover:
+    """List an outside approver; they count once their address is confirmed.
+
+    code_word: what links ask them for where a policy says so. Raises LacksRight, AddressListed, Invalid.
+    """
     require(actor, Action.POLICY_WRITE)
+    if is_member_address(session, email.strip().casefold()):
+        raise Invalid.at("/email", "This person has a role here and signs as themselves; name them in a rule instead.")
     row = OutsideApprover(
         tenant_id=bound_tenant(session),
         outside_id=uuid7(),
@@ -139,6 +150,9 @@ def list_outside(session: Session, *, actor: Actor, email: str, name: str, now: 
         listed_by=actor.account_id,
         listed_at=now,
     )
+    if code_word is not None:
+        row.code_hash = hasher(cost).hash(check_code_word(code_word, email=row.email, name=row.name))
+        row.code_set_at = now
     try:
         with session.begin_nested():
             session.add(row)
@@ -190,21 +204,40 @@ def _check_place(session: Session, actor: Actor, project_id: UUID | None) -> Non
 
 
 def _check_named(session: Session, rules: Sequence[Rule], project_id: UUID | None) -> None:
-    """Refuse rules that name somebody who is not of this workspace."""
+    """Refuse rules that name somebody who is not of this workspace, or who may not read what the rule is about."""
     listed = {row.outside_id for row in outside_approvers(session)}
     faults = []
     for number, rule in enumerate(rules):
         projects: list[UUID | None] = [project_id] if project_id else [*rule.when.projects] or [None]
         known = [queries.people_with(session, Action.CAMPAIGN_READ, each) for each in projects]
+        here = frozenset(each for people in known for each in people)
+        faults += _strangers(f"/rules/{number}/then/copies", rule.then.copies - here)
         for place, stage in enumerate(rule.then.stages):
             at = f"/rules/{number}/then/stages/{place}"
-            strangers = [each for each in sorted(stage.accounts) if not any(each in people for people in known)]
-            faults += [Fault(f"{at}/accounts", f"{show('acc', each)} has no role here.") for each in strangers]
+            faults += _strangers(f"{at}/accounts", stage.accounts - here)
             faults += [
                 Fault(f"{at}/outside", f"{show('out', each)} is not listed.") for each in sorted(stage.outside - listed)
             ]
     if faults:
         raise NotHere("Some of the people who are named have no business here; see errors.", faults=faults)
+
+
+def _strangers(pointer: str, ids: Collection[UUID]) -> list[Fault]:
+    return [Fault(pointer, f"{show('acc', each)} has no role here.") for each in sorted(ids)]
+
+
+def _check_code_words(session: Session, rules: Sequence[Rule]) -> None:
+    """Refuse rules that ask for the code word of somebody who was given none (U8)."""
+    names = {row.outside_id: row.name for row in outside_approvers(session) if row.code_hash is None}
+    faults = [
+        Fault(f"/rules/{number}/then/stages/{place}/outside", f"{names[each]} has no code word yet; set one first.")
+        for number, rule in enumerate(rules)
+        if rule.then.code_word
+        for place, stage in enumerate(rule.then.stages)
+        for each in sorted(stage.outside & names.keys())
+    ]
+    if faults:
+        raise CodeWordMissing("The rules ask for code words that were not set; see errors.", faults=faults)
 
 
 def _past(session: Session, actor: Actor, project_id: UUID | None, last: int) -> list[tuple[ApprovalRequest, str]]:

@@ -7,7 +7,8 @@ from sqlalchemy.orm import Session
 
 from saas.campaigns.models import ApprovalRequest, Campaign, Revision
 from saas.campaigns.rules import policy
-from saas.campaigns.service.requests import Situation, situation, tell
+from saas.campaigns.service.requests import Situation, situation
+from saas.campaigns.service.telling import tell
 from saas.campaigns.types import RequestState
 from saas.notices.types import NoticeKind
 from saas.platform.agenda.types import Piece

@@ -1,9 +1,8 @@
 """Requests for approval: what a submission needs and of whom, where it stands, and what becomes of it (R13, U3)."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,11 +16,12 @@ from saas.campaigns.rules import policy
 from saas.campaigns.rules.approval import NobodyToAsk
 from saas.campaigns.rules.policy import Asked, Facts, Requirement, Rule, Stage
 from saas.campaigns.rules.standing import Missing, People, Signature, Standing, standing, unmeetable
-from saas.campaigns.service.asking import ask_outside
+from saas.campaigns.service.asking import ask_outside, check_code_words
+from saas.campaigns.service.eligible import others
+from saas.campaigns.service.telling import tell, tell_copies
 from saas.campaigns.types import (
     REMIND_APPROVERS,
     CampaignKind,
-    CampaignState,
     Decision,
     PolicyKind,
     RequestState,
@@ -30,8 +30,7 @@ from saas.campaigns.types import (
 from saas.channels.models import ChannelConfiguration
 from saas.channels.types import Purpose
 from saas.kernel.errors import Fault
-from saas.kernel.ids import show, uuid7
-from saas.notices.service.inform import inform
+from saas.kernel.ids import uuid7
 from saas.notices.types import NoticeKind
 from saas.permissions.types import Actor
 from saas.platform.agenda import service as agenda
@@ -56,12 +55,24 @@ def situation(session: Session, row: Revision, *, project_id: UUID) -> Situation
     request = queries.request_of(session, campaign_id=row.campaign_id, no=row.no)
     if request is None:
         return None
-    asked = policy.requirement_of(request.requirement)
+    decided = queries.decisions(session, campaign_id=request.campaign_id, no=request.revision_no)
     editors = queries.editors_since_approval(session, campaign_id=row.campaign_id, no=row.no)
-    people = queries.approvers(session, project_id)
-    given = _signatures(session, request)
+    people = others(session, project_id, {*editors, request.asked_by})
+    return situation_of(request, decided, editors, people)
+
+
+def situation_of(
+    request: ApprovalRequest, decided: Sequence[Approval], editors: frozenset[UUID], people: People
+) -> Situation:
+    """Return where a request stands, of everything that decides it."""
+    asked = policy.requirement_of(request.requirement)
+    given = _signatures(request, decided)
     signed = frozenset(signature.signer for signature in given)
-    return Situation(request, asked, standing(asked, given, editors, people), editors, people, signed)
+    found = standing(asked, given, editors, people)
+    if found.complete and RequestState(request.state) is RequestState.OPEN:
+        # A right that came back made it complete; nobody's signature did. Whoever may approve carries it out.
+        found = replace(found, may_decide=frozenset(people.roles) - editors)
+    return Situation(request, asked, found, editors, people, signed)
 
 
 def waits_for(row: Revision, now: datetime) -> str | None:
@@ -121,8 +132,9 @@ def open_request(
     asked = asked_of(session, facts)
     needed = asked.requirement
     editors = queries.editors_since_approval(session, campaign_id=row.campaign_id, no=row.no)
-    people = queries.approvers(session, campaign.project_id)
+    people = others(session, campaign.project_id, {*editors, actor.account_id})
     _check_meetable(session, needed, editors, people)
+    check_code_words(session, needed)
     request = ApprovalRequest(
         tenant_id=row.tenant_id,
         request_id=uuid7(),
@@ -145,8 +157,10 @@ def open_request(
     _arm_reminders(session, request, needed, row.planned_at, now)
     first = standing(needed, (), editors, people).may_decide
     text = f"{actor.name} asks for approval of revision {row.no}." + (f" “{request.note}”" if request.note else "")
-    told = {*_named_first(session, campaign, asked, first), *needed.copies}
+    told = _named_first(session, campaign, asked, first)
     tell(session, NoticeKind.APPROVAL_REQUESTED, campaign, told, text, now=now)
+    copied = needed.copies - told - {actor.account_id}
+    tell_copies(session, NoticeKind.APPROVAL_REQUESTED, campaign, copied, text, now=now)
     ask_outside(session, request, first & people.outside, now=now)
     return request
 
@@ -187,39 +201,6 @@ def void(session: Session, row: Revision, now: datetime) -> ApprovalRequest | No
     return None
 
 
-def tell(
-    session: Session, kind: NoticeKind, campaign: Campaign, to: Collection[UUID | None], text: str, *, now: datetime
-) -> None:
-    """Tell people about a campaign; who has no account in `to` (outside approvers, nobody) is left out."""
-    known = accounts(session, [each for each in to if each is not None])
-    if not known:
-        return
-    shown = show("cam", campaign.campaign_id)
-    inform(
-        session,
-        kind=kind,
-        to=sorted(known),
-        subject=shown,
-        title=f"{_TITLES[kind]}: {campaign.name}",
-        text=text,
-        path=f"/w/{show('wsp', bound_tenant(session))}/campaigns/{shown}",
-        now=now,
-    )
-
-
-_TITLES: Final[Mapping[NoticeKind, str]] = MappingProxyType(
-    {
-        NoticeKind.APPROVAL_REQUESTED: "Your approval is wanted",
-        NoticeKind.APPROVAL_DECIDED: "Decided",
-        NoticeKind.APPROVAL_REMINDER: "Still waits for approval",
-        NoticeKind.APPROVAL_LATE: "Not approved in time",
-        NoticeKind.MENTIONED: "You were named",
-        NoticeKind.COMMENTED: "New comment",
-        NoticeKind.CAMPAIGN_HELD: "Held",
-    }
-)
-
-
 def signed_before(session: Session, row: Revision) -> bytes | None:
     """Return the document that was signed last before a revision stood as it does; None when none was."""
     tenant = bound_tenant(session)
@@ -241,34 +222,6 @@ def signed_before(session: Session, row: Revision) -> bytes | None:
     return session.scalar(older.order_by(Revision.no.desc()).limit(1))
 
 
-def resting_on(session: Session, account_id: UUID) -> Sequence[Campaign]:
-    """Return the campaigns that would be held if this person lost the right to approve: published, not over, signed.
-
-    For whoever takes a role away, so that nothing stops by accident (R14).
-    """
-    request = sa.and_(
-        ApprovalRequest.tenant_id == Campaign.tenant_id, ApprovalRequest.campaign_id == Campaign.campaign_id
-    )
-    counted = sa.and_(
-        Approval.tenant_id == ApprovalRequest.tenant_id, Approval.approval_id == sa.any_(ApprovalRequest.counted)
-    )
-    found = (
-        sa.select(Campaign)
-        .join(ApprovalRequest, request)
-        .join(Approval, counted)
-        .where(
-            Campaign.tenant_id == bound_tenant(session),
-            Campaign.state.in_([state.value for state in _MAY_STILL_SEND]),
-            ApprovalRequest.state == RequestState.APPROVED,
-            Approval.account_id == account_id,
-        )
-    )
-    return session.scalars(found.distinct().order_by(Campaign.campaign_id)).all()
-
-
-_MAY_STILL_SEND: Final = (CampaignState.SCHEDULED, CampaignState.ACTIVE, CampaignState.PAUSED, CampaignState.HELD)
-
-
 def outside_names(session: Session, ids: Collection[UUID]) -> dict[UUID, str]:
     """Return the names of outside approvers."""
     rows = session.scalars(
@@ -279,8 +232,7 @@ def outside_names(session: Session, ids: Collection[UUID]) -> dict[UUID, str]:
     return {row.outside_id: row.name for row in rows}
 
 
-def _signatures(session: Session, request: ApprovalRequest) -> list[Signature]:
-    decided = queries.decisions(session, campaign_id=request.campaign_id, no=request.revision_no)
+def _signatures(request: ApprovalRequest, decided: Sequence[Approval]) -> list[Signature]:
     return [
         Signature(each.approval_id, each.account_id or each.outside_id or request.request_id)
         for each in decided
@@ -310,13 +262,19 @@ def _check_meetable(session: Session, asked: Requirement, editors: frozenset[UUI
         raise NobodyToAsk(f"Nobody could approve this. {' '.join(texts)}", faults=faults)
 
 
+_NOT_COUNTED: Final = "address not confirmed, taken off the list, or it belongs to who edited or asked"
+
+
 def _why(session: Session, stage: Stage, missing: Missing, editors: frozenset[UUID], people: People) -> str:
     """Say whose signature could never be given, by name."""
     could = stage.needed - missing.count
     text = f"It needs {stage.needed} of {_whom(stage)}, and {could or 'nobody'} could sign."
     gone = [*_gone(accounts(session, sorted(stage.accounts | editors)), stage, editors, people)]
     pending = outside_names(session, stage.outside - people.outside)
-    gone += [f"{name} (address not confirmed, or no longer listed)" for _, name in sorted(pending.items())]
+    gone += [
+        f"{name} (address not confirmed or no longer listed, or it belongs to who edited or asked)"
+        for _, name in sorted(pending.items())
+    ]
     return f"{text} Cannot sign: {', '.join(gone)}." if gone else text
 
 

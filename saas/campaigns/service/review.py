@@ -13,14 +13,13 @@ from saas.audiences.queries.attributes import attribute_kinds
 from saas.audiences.queries.segment import members_select, steady_plans
 from saas.audiences.rules import segment
 from saas.campaigns.models import Campaign, Revision
-from saas.campaigns.rules.delivery import takes_s
-from saas.campaigns.rules.document import Damaged, Document, FrequencyCap, Step, Wave, read
+from saas.campaigns.rules.document import Damaged, Document, Step, read
 from saas.campaigns.rules.samples import Facet, FacetKind, Pack
 from saas.campaigns.rules.schedule import InThePast, effective_start
+from saas.campaigns.service.delivery import Delivery, delivery_of
 from saas.campaigns.service.letter import PREVIEW, is_marketing, letter_of, written
 from saas.campaigns.service.persons import EXAMPLE, Person, seen, veiled
 from saas.campaigns.service.samples import pack
-from saas.channels import queries as channels
 from saas.content.jail.renderer import Renderer
 from saas.content.types import Rendered, RenderFailure
 from saas.kernel.errors import Conflict, NotFound
@@ -62,20 +61,6 @@ class ReviewStep:
     channel: Mapping[str, Any]
     links: Sequence[str]
     samples: Sequence[Sample]
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """How fast and in which parts it leaves.
-
-    takes_s: how many seconds it takes: the speed paces everybody in the audience, the channel's present rate those who
-    could be sent to now; None where nothing holds it back but how fast the relay answers.
-    """
-
-    speed_per_hour: int | None
-    waves: Sequence[Wave]
-    frequency_cap: FrequencyCap | None
-    takes_s: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +125,9 @@ def review(
         planned_at=row.planned_at,
         effective_if_approved_now=starts,
         time_zone=document.time_zone,
-        settings=_delivery(session, document, count, reachable),
+        settings=delivery_of(
+            session, document, count=count, reachable=reachable, starts=row.effective_at or starts, now=now
+        ),
         steps=[
             ReviewStep(
                 step.step_no,
@@ -211,22 +198,6 @@ def document_of(row: Revision) -> Document:
         return read(row.document, expected_hash=row.content_hash)
     except Damaged:
         raise DocumentAltered("The stored document is not the one that was submitted. Nobody can sign it.") from None
-
-
-def _delivery(session: Session, document: Document, count: int | None, reachable: int | None) -> Delivery:
-    speed, waves = document.speed_per_hour, document.waves
-    if count is None:
-        return Delivery(speed, waves, document.cap, None)
-    rate = _slowest_rate(session, document)
-    takes = takes_s(count, speed_per_hour=speed, waves=waves, messages=reachable, rate_per_minute=rate)
-    return Delivery(speed, waves, document.cap, takes)
-
-
-def _slowest_rate(session: Session, document: Document) -> int | None:
-    """Return the lowest rate of the channels as they are configured now, messages a minute."""
-    found = [channels.find(session, step.channel_id) for step in document.steps]
-    rates = [row.rate_per_minute for row in found if row is not None and row.rate_per_minute is not None]
-    return min(rates, default=None)
 
 
 def audience_of(session: Session, document: Document) -> "sa.Select[UUID] | None":

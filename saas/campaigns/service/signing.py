@@ -28,7 +28,8 @@ from saas.campaigns.rules.schedule import InThePast
 from saas.campaigns.service import publication
 from saas.campaigns.service.asking import ask_outside
 from saas.campaigns.service.decisions import decide, record, touch
-from saas.campaigns.service.requests import Situation, settle, situation, tell
+from saas.campaigns.service.requests import Situation, settle, situation
+from saas.campaigns.service.telling import tell, tell_copies
 from saas.campaigns.types import Decision, Publisher, RequestState, RevisionMove, RevisionState
 from saas.channels import queries as channels
 from saas.channels.rules import fingerprint_of
@@ -95,22 +96,23 @@ def sign(
     check_shown(row, said.seen_hash)
     found = _asked(session, campaign, row)
     signer = said.outside or actor.account_id
-    if signer is None or actor.kind is not ActorKind.PERSON:
+    if signer is None or actor.kind not in {ActorKind.PERSON, ActorKind.OUTSIDE}:
         raise ApproverEdited("Only a person who is signed in can approve.")
     check_asked(found, signer)
     check_channels(session, row)
     facts = {"rule": found.asked.rule, "audience_count": row.audience_count}
-    decide(
-        session,
-        row,
-        found.request,
-        Decision.APPROVE,
-        signer=None if said.outside else signer,
-        outside=said.outside,
-        comment=said.comment.strip(),
-        facts=facts | ({"start": said.start} if said.start else {}),
-        now=now,
-    )
+    if signer not in found.signed:
+        decide(
+            session,
+            row,
+            found.request,
+            Decision.APPROVE,
+            signer=None if said.outside else signer,
+            outside=said.outside,
+            comment=said.comment.strip(),
+            facts=facts | ({"start": said.start} if said.start else {}),
+            now=now,
+        )
     _go_on(session, actor, campaign, row, found, said.start, lead_s, now)
     return row
 
@@ -145,8 +147,10 @@ def _go_on(
         text = f"{actor.name} approved revision {row.no}. It waits for somebody to publish it."
     else:
         text = _publish_or_wait(session, actor, campaign, row, start, lead_s, now)
-    everybody = {*participants(session, row, but=actor), *found.asked.copies}
-    tell(session, NoticeKind.APPROVAL_DECIDED, campaign, everybody, text, now=now)
+    told = frozenset(participants(session, row, but=actor))
+    tell(session, NoticeKind.APPROVAL_DECIDED, campaign, told, text, now=now)
+    copied = found.asked.copies - told - {actor.account_id}
+    tell_copies(session, NoticeKind.APPROVAL_DECIDED, campaign, copied, text, now=now)
 
 
 def _publish_or_wait(

@@ -23,7 +23,7 @@ from saas.campaigns.rules.document import FORMAT, FrequencyCap, canonical, hash_
 from saas.campaigns.rules.lifecycle import revision_after
 from saas.campaigns.rules.schedule import at_wall_time
 from saas.campaigns.service.decisions import record
-from saas.campaigns.service.defaults import filled, followed
+from saas.campaigns.service.defaults import Followed, filled, followed
 from saas.campaigns.service.requests import open_request
 from saas.campaigns.types import CampaignKind, RevisionMove, RevisionState
 from saas.channels import queries as channels
@@ -93,7 +93,7 @@ def submit(
     resolved, faults = _resolve(session, campaign=campaign, draft=draft, renderer=renderer, actor=actor, now=now)
     if faults:
         raise NotReady("This campaign is not ready for approval yet; see errors.", faults=faults)
-    document = _document(session, campaign, draft, resolved, language=defaults.language)
+    document = _document(session, campaign, draft, resolved, defaults)
     with session.begin_nested():  # who asks for what nobody could sign has not asked: the draft stays as it is
         _lock(session, row, document, resolved, actor, now)
         row.state = after.value
@@ -123,7 +123,7 @@ def proposed(
     defaults = followed(session, campaign)
     draft = filled(row.draft, defaults)
     resolved, faults = _resolve(session, campaign=campaign, draft=draft, renderer=renderer, actor=actor, now=now)
-    return None if faults else _document(session, campaign, draft, resolved, language=defaults.language)
+    return None if faults else _document(session, campaign, draft, resolved, defaults)
 
 
 def _resolve(
@@ -220,7 +220,7 @@ def known_variables(session: Session, draft: Mapping[str, Any], *, marketing: bo
 
 
 def _document(
-    session: Session, campaign: Campaign, draft: Mapping[str, Any], resolved: Resolved, *, language: str
+    session: Session, campaign: Campaign, draft: Mapping[str, Any], resolved: Resolved, defaults: Followed
 ) -> dict[str, Any]:
     workspace = session.get_one(Workspace, bound_tenant(session))
     marketing = Purpose(campaign.purpose) is Purpose.MARKETING
@@ -234,8 +234,10 @@ def _document(
         "payload": (draft.get("payload") or {}).get("fields", []),
         "workspace": {"name": workspace.name},
         "time_zone": draft["time_zone"],
-        "language": language,
-        "settings": resolved_settings(draft.get("settings") or {}, marketing=marketing, workspace=_cap_of(workspace)),
+        "language": defaults.language,
+        "settings": resolved_settings(
+            draft.get("settings") or {}, marketing=marketing, workspace=_cap_of(workspace), project=defaults.quiet
+        ),
         "steps": [
             _step(step, draft["time_zone"], resolved.channels[index], resolved.checked[index])
             for index, step in enumerate(draft["steps"])

@@ -16,7 +16,7 @@ from saas.campaigns.models import Campaign, Revision
 from saas.campaigns.rules.document import Damaged, Document, read
 from saas.campaigns.rules.lifecycle import campaign_after
 from saas.campaigns.rules.policy import drifted
-from saas.campaigns.service.confirmation import drift_limit
+from saas.campaigns.service.confirmation import changed_rule, drift_limit
 from saas.campaigns.service.control import hold
 from saas.campaigns.service.signed import HELD
 from saas.campaigns.types import CampaignKind, CampaignMove, CampaignState, Part
@@ -72,6 +72,8 @@ def _begin(session: Session, campaign: Campaign, revision: Revision, document: D
         facts = {"part": Part.START.value, "planned_at": planned}
         hold(session, campaign=campaign, reason="its start was missed", now=now, facts=facts)
         return False
+    if begins and not _same_rule(session, campaign, revision, document, now):
+        return False
     if begins and not _enter(session, campaign, revision, document, now):
         return False
     if scheduled:
@@ -107,6 +109,17 @@ def _changed_channel(session: Session, document: Document) -> Part | None:
         for row, step in zip(live, document.steps, strict=True)
     )
     return None if all(same) else Part.CHANNEL
+
+
+def _same_rule(session: Session, campaign: Campaign, revision: Revision, document: Document, now: datetime) -> bool:
+    """Hold a campaign whose audience has another rule now than the one that was signed, unless that was let pass."""
+    found = changed_rule(session, revision, document)
+    if found is None:
+        return True
+    facts = {"part": Part.RULE.value, "revision": revision.no, **found}
+    reason = "the rule of its audience is another one now than the one that was signed"
+    hold(session, campaign=campaign, reason=reason, now=now, facts=facts)
+    return False
 
 
 def _missed(campaign: Campaign, revision: Revision, now: datetime) -> bool:

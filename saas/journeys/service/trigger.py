@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from saas.campaigns import queries as campaigns
 from saas.campaigns.rules.document import Damaged, read
+from saas.campaigns.rules.quiet import QuietHours
 from saas.campaigns.types import CampaignKind, CampaignState
 from saas.channels.models import ChannelConfiguration
 from saas.channels.types import Purpose
@@ -88,7 +89,7 @@ _ENTER: Final = """
 """
 _SENT: Final = f""", chunked AS (
         INSERT INTO chunk (tenant_id, run_id, no, entry_ids, not_before, state, deaths, retry)
-        SELECT :tenant, :run, nextval('chunk_no_seq'), part.ids, :now, 'pending', 0, false FROM (
+        SELECT :tenant, :run, nextval('chunk_no_seq'), part.ids, :due_at, 'pending', 0, false FROM (
             SELECT array_agg(entry_id ORDER BY contact_id, entry_key) AS ids, place FROM (
                 SELECT entry_id, contact_id, entry_key,
                   (row_number() OVER (ORDER BY contact_id, entry_key) - 1) / CAST(:size AS int) AS place FROM added
@@ -117,6 +118,12 @@ class _Terms:
     payload: Sequence[Mapping[str, Any]]
     run_id: UUID | None
     rate_per_minute: int | None
+    quiet: QuietHours | None
+    zone: str
+
+    def due_at(self, now: datetime) -> datetime:
+        """Return when messages of a call may leave: at once, or when it is not quiet any more (R14)."""
+        return (self.quiet and self.quiet.ends_at(now, self.zone)) or now
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +220,8 @@ def _read_terms(session: Session, actor: Actor, campaign_id: UUID) -> _Terms:
         payload=document.payload,
         run_id=None if run is None else run.run_id,
         rate_per_minute=channel.rate_per_minute,
+        quiet=document.quiet,
+        zone=document.time_zone,
     )
 
 
@@ -296,6 +305,7 @@ def _enter(
             "work": work.name,
             "queue": work.queue.value,
             "subject": str(terms.run_id),
+            "due_at": terms.due_at(now),
         }
     rows = driver.rows(session, _statement(single=single, rehearsed=rehearsed), values)
     if not rows:

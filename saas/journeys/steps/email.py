@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from saas.campaigns.models import Campaign, Revision
 from saas.campaigns.rules.document import Document, Step, read
+from saas.campaigns.rules.quiet import Nights
 from saas.campaigns.steps import email
 from saas.channels.models import ChannelConfiguration
 from saas.kernel.ids import uuid7
@@ -77,7 +78,7 @@ def open_run(
 
 
 def freeze(session: Session, run: Run, *, purpose: str, now: datetime) -> None:
-    """Put the campaign's whole cohort into chunks, by the waves and the send speed that were signed (S15).
+    """Put the campaign's whole cohort into chunks, by the waves, speed and quiet hours that were signed (S15, R14).
 
     The channel's rate makes chunks smaller and does not space them: it is kept to where they are claimed.
     Raises Damaged.
@@ -93,6 +94,7 @@ def freeze(session: Session, run: Run, *, purpose: str, now: datetime) -> None:
         speed_per_hour=document.speed_per_hour,
         waves=document.waves,
         channel_rate_per_minute=_channel_rate(session, run),
+        nights=Nights.of(document.quiet, start=now, zone=document.time_zone),
     )
     if plans:
         waves = {

@@ -15,17 +15,19 @@ from saas.platform.db import bound_tenant
 _RING: Final = "ring"
 
 # Arms from within a statement that has `added`, the rows which make the work necessary, and runs in READ COMMITTED.
-# A row that is due already is only held, FOR KEY SHARE, until the commit: many can do so at once, while an update of it
-# would make each wait for the commit of the one before. Whoever works on the row never waits for them, and must not
-# leave it for later, nor delete it, before it is alone with it (`alone`) and has then looked again.
-# Parameters: tenant, work, queue, subject (text), now. `armed` has a row when a bell is needed.
+# A row that is due by then already is only held, FOR KEY SHARE, until the commit: many can do so at once, while an
+# update of it would make each wait for the commit of the one before. Whoever works on the row never waits for them, and
+# must not leave it for a later moment than that, nor delete it, before it is alone with it (`alone`) and has then
+# looked again.
+# Parameters: tenant, work, queue, subject (text), due_at. `armed` has a row when a bell is needed.
 ARM_SQL: Final = """
     due AS MATERIALIZED (
-        SELECT 1 FROM agenda WHERE tenant_id = :tenant AND kind = :work AND subject = :subject AND due_at <= :now
+        SELECT 1 FROM agenda WHERE tenant_id = :tenant AND kind = :work AND subject = :subject AND due_at <= :due_at
           AND EXISTS (SELECT FROM added) FOR KEY SHARE
     ), armed AS (
         INSERT INTO agenda (tenant_id, kind, queue, subject, due_at)
-        SELECT :tenant, :work, :queue, :subject, :now WHERE EXISTS (SELECT FROM added) AND NOT EXISTS (SELECT FROM due)
+        SELECT :tenant, :work, :queue, :subject, :due_at
+        WHERE EXISTS (SELECT FROM added) AND NOT EXISTS (SELECT FROM due)
         ON CONFLICT (tenant_id, kind, subject)
           DO UPDATE SET due_at = least(agenda.due_at, excluded.due_at), failures = 0 RETURNING 1
     )
@@ -66,12 +68,20 @@ def arm(
 
 
 def arm_for_installation(session: Session, *, work: Work, subject: UUID, due_at: datetime) -> None:
-    """Have work done that belongs to no tenant. It takes turns with the tenants; its handler sees no tenant's rows."""
+    """Have work done that belongs to no tenant, at `due_at`, or earlier if it stood there earlier.
+
+    It takes turns with the tenants; its handler sees no tenant's rows.
+    """
     give_turn(session, INSTALLATION)
     row = insert(Agenda).values(
         tenant_id=INSTALLATION, kind=work.name, queue=work.queue.value, subject=str(subject), due_at=due_at
     )
-    session.execute(row.on_conflict_do_nothing())
+    session.execute(
+        row.on_conflict_do_update(
+            index_elements=[Agenda.tenant_id, Agenda.kind, Agenda.subject],
+            set_={"due_at": sa.func.least(Agenda.due_at, row.excluded.due_at), "failures": 0},
+        )
+    )
     ring_for(session, work)
 
 

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -33,6 +34,16 @@ class Compiled:
     def tries_for_s(self) -> int:
         """Return for how long people are tried again."""
         return tries_for_s(self.document.purpose)
+
+    def quiet_until(self, now: datetime) -> datetime | None:
+        """Return when the quiet hours end in which it is now; None when it is not quiet."""
+        quiet = self.document.quiet
+        return None if quiet is None else quiet.ends_at(now, self.document.time_zone)
+
+    def quiet_from(self, now: datetime) -> datetime | None:
+        """Return when quiet hours begin next; None for never."""
+        quiet = self.document.quiet
+        return None if quiet is None else quiet.next_at(now, self.document.time_zone)
 
 
 class Compiler:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 from uuid import UUID
@@ -58,11 +58,12 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class _Hand:
-    """A chunk in hand: what was claimed, how it is written, and what the channel allows."""
+    """A chunk in hand: what was claimed, how it is written, what the channel allows, and when quiet hours begin."""
 
     claimed: Claimed
     compiled: Compiled
     admission: Admission
+    quiet_from: datetime | None
 
 
 @dataclass(slots=True)
@@ -86,9 +87,15 @@ class SenderProcess:
         compiled = self.compiler.kept(session, run_id) or self._compiled(picked, run_id)
         if isinstance(compiled, Piece):
             return compiled
-        wanted = compiled.wanted
-        if self.lanes.enough(tenant_id=picked.tenant_id, channel_id=wanted.channel_id):
+        quiet_until = compiled.quiet_until(now)
+        if quiet_until is not None:
+            return self._keep_quiet(picked, run_id, compiled.wanted, quiet_until)
+        if self.lanes.enough(tenant_id=picked.tenant_id, channel_id=compiled.wanted.channel_id):
             return Piece(units=0, again_at=now + _LATER)
+        return self._claim(picked, run_id, compiled)
+
+    def _claim(self, picked: Picked, run_id: UUID, compiled: Compiled) -> Piece:
+        session, now, wanted = picked.session, picked.now, compiled.wanted
         admission = admit(session, channel_id=wanted.channel_id, now=now)
         if admission.again_at is not None:
             return Piece(again_at=admission.again_at)  # a turn, or a workspace with many limited runs takes them all
@@ -100,7 +107,7 @@ class SenderProcess:
         if claimed is None:
             return self._nothing(picked, run_id, wanted)
         paced = reserve(session, channel_id=wanted.channel_id, people=len(claimed.people), admission=admission, now=now)
-        hand = _Hand(claimed, compiled, admission)
+        hand = _Hand(claimed, compiled, admission, compiled.quiet_from(now))
         next_at = claimed.next_at or (now if self._may_come(picked, run_id, wanted) else now + _WHILE_CLAIMED)
         return Piece(
             units=claimed.size,
@@ -108,6 +115,16 @@ class SenderProcess:
             then=partial(self.deliver, hand),
             in_doubt=partial(self._find_out, hand, _backend_of(picked)),
         )
+
+    def _keep_quiet(self, picked: Picked, run_id: UUID, wanted: Wanted, until: datetime) -> Piece:
+        """Claim nothing in quiet hours (R14): whoever waits is looked at again at their end; all else goes on as ever.
+
+        Second tries and calls wait as well. A run of which nobody waits ends, and one that was stopped is tidied up.
+        """
+        piece = self._nothing(picked, run_id, wanted)
+        if piece.again_at is None or not has_pending(picked.session, run_id):
+            return piece
+        return Piece(again_at=max(piece.again_at, until))
 
     def _nothing(self, picked: Picked, run_id: UUID, wanted: Wanted) -> Piece:
         """Decide what comes next when nothing was claimed. Not while a call is open: what it adds is not seen yet."""
@@ -141,7 +158,7 @@ class SenderProcess:
         with self._in_hand(), self.lanes.lane(tenant_id=claimed.tenant_id, channel_id=claimed.channel_id):
             slot = self.owner.journal.take_slot()
             slot.begin(claimed.token, [person.entry_id for person in claimed.people])
-            watch = ChunkWatch(claimed, slot=slot, owner=self.owner, leaving=self.leaving)
+            watch = ChunkWatch(claimed, slot=slot, owner=self.owner, leaving=partial(self._must_end, hand))
             with self.lines.use(claimed) as open_line:
                 started = monotonic()
                 rest_s = self._send(hand, watch, open_line)
@@ -149,6 +166,10 @@ class SenderProcess:
             # What could not be settled stays in the journal: only there it stands who has their message already.
             if self._settle(hand, watch=watch, took_s=took_s, rest_s=rest_s):
                 self.owner.journal.leave_slot(slot)
+
+    def _must_end(self, hand: _Hand) -> bool:
+        """Say whether nothing more of a chunk may leave: this process ends, or quiet hours have begun."""
+        return self.leaving() or (hand.quiet_from is not None and self.clock.now() >= hand.quiet_from)
 
     @contextmanager
     def _in_hand(self) -> Iterator[None]:

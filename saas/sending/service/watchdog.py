@@ -11,6 +11,8 @@ import structlog
 from sqlalchemy.orm import Session
 
 from saas.audiences.types import IMPORT_FILE
+from saas.campaigns.models import Revision
+from saas.campaigns.rules.document import Damaged, read
 from saas.campaigns.types import SETTLE_STOP, START_CAMPAIGN
 from saas.kernel.ids import show
 from saas.notices import queries
@@ -53,10 +55,11 @@ _NOT_STARTED: Final = sa.text(
     """
 )
 # The chunk with the highest token was claimed last; its people's rows say when. Where the channel's breaker is open or
-# a rate makes people wait, standing still is meant.
+# a rate makes people wait, standing still is meant; so it is in quiet hours, which the signed document knows.
 _STANDS_STILL: Final = sa.text(
     """
-    SELECT r.run_id, c.campaign_id, c.project_id, w.people, coalesce(l.claimed_at, r.started_at) AS since
+    SELECT r.run_id, r.revision_no, r.content_hash, c.campaign_id, c.project_id, w.people,
+      coalesce(l.claimed_at, r.started_at) AS since
     FROM campaign c JOIN run r ON r.tenant_id = c.tenant_id AND r.campaign_id = c.campaign_id AND r.state = 'running'
     CROSS JOIN LATERAL (SELECT sum(cardinality(k.entry_ids)) AS people FROM chunk k WHERE k.tenant_id = r.tenant_id
       AND k.run_id = r.run_id AND k.state IN ('pending', 'claimed') AND k.not_before < :still) w
@@ -140,7 +143,8 @@ def _findings(session: Session, now: datetime) -> list[_Finding]:
     bound = {"tenant": tenant, "now": now, "late": now - LATE, "still": now - STANDS_STILL}
     found = [_held(row) for row in session.execute(_HELD, bound)]
     found += [_not_started(row) for row in session.execute(_NOT_STARTED, bound)]
-    found += [_stands_still(row) for row in session.execute(_STANDS_STILL, bound)]
+    still = session.execute(_STANDS_STILL, bound).all()
+    found += [_stands_still(row) for row in still if not _keeps_quiet(session, tenant, row, now)]
     kinds = {"sends": list(_SENDS), "of_campaigns": [START_CAMPAIGN.name, SETTLE_STOP.name], "failures": FAILURES}
     found += [_failing(tenant, row) for row in session.execute(_FAILING, bound | kinds)]
     return [*found, *_quota_used(session, now)]
@@ -167,6 +171,19 @@ def _not_started(row: sa.Row[Any]) -> _Finding:
     facts = {"effective_at": row.effective_at.isoformat()}
     text = "A campaign should have started more than a minute ago and has not."
     return _Finding(AlertKind.NOT_STARTED, show("cam", row.campaign_id), text, facts, row.project_id)
+
+
+def _keeps_quiet(session: Session, tenant: UUID, row: sa.Row[Any], now: datetime) -> bool:
+    """Say whether it is quiet now for a run, or was so lately that nobody can have been sent to since (R14)."""
+    revision = session.get_one(Revision, (tenant, row.campaign_id, row.revision_no))
+    try:
+        document = read(revision.document or b"", expected_hash=row.content_hash)
+    except Damaged:
+        return False
+    if document.quiet is None:
+        return False
+    moments = (now, now - STANDS_STILL)
+    return any(document.quiet.ends_at(moment, document.time_zone) is not None for moment in moments)
 
 
 def _stands_still(row: sa.Row[Any]) -> _Finding:

@@ -21,7 +21,6 @@ from saas.permissions.types import Action, Role
 from saas.platform.db import db
 from saas.tenants import queries
 from saas.tenants.models import StaffInvitation
-from saas.tenants.rules import state_of
 from saas.tenants.schemas.agencies import (
     AgencyOut,
     AgencyWorkspaceOut,
@@ -129,7 +128,7 @@ def invite_staff(context: Context, body: dict[str, Any], agency_id: str) -> dict
             actor=context.actor,
             agency_id=agency_in(context, agency_id),
             people=people,
-            settings=context.settings,
+            hours=context.settings.invitation_hours,
             now=context.now,
         )
     }
@@ -154,7 +153,7 @@ def resend_staff_invitation(context: Context, agency_id: str, invitation_id: str
         actor=context.actor,
         agency_id=agency_in(context, agency_id),
         invitation_id=path_id("inv", invitation_id, what="invitation"),
-        settings=context.settings,
+        hours=context.settings.invitation_hours,
         now=context.now,
     )
     return shown(row, context)
@@ -230,14 +229,7 @@ def agency_workspaces(context: Context, agency_id: UUID) -> list[dict[str, Any]]
 def shown(row: StaffInvitation, context: Context) -> dict[str, Any]:
     """Return an invitation as it is shown."""
     names = ("invitation_id", "email", "name", "role", "invited_by", "created_at", "sent_at", "expires_at")
-    state = state_of(
-        sent_at=row.sent_at,
-        expires_at=row.expires_at,
-        accepted_at=row.accepted_at,
-        revoked_at=row.revoked_at,
-        now=context.now,
-    )
-    return {"state": state, **{name: getattr(row, name) for name in names}}
+    return {"state": staff_invitations.state(row, context.now), **{name: getattr(row, name) for name in names}}
 
 
 def reach_in(context: Context, agency_id: str, account_id: str, workspace_id: str) -> dict[str, UUID]:

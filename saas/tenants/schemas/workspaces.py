@@ -8,7 +8,7 @@ from webargs import fields
 
 from saas.http.fields import Id, Moment, Strict, not_blank, without_controls
 from saas.permissions.types import Role, WorkspaceState
-from saas.tenants.rules import MAX_CAP, MAX_CAP_DAYS
+from saas.tenants.rules import MAX_CAP, MAX_CAP_DAYS, TIME_OF_DAY
 from saas.tenants.types import WorkspaceMove
 
 MAX_RATE: Final = 10_000_000
@@ -22,6 +22,7 @@ _SLUG: Final = validate.Regexp(
 _COLOUR: Final = validate.Regexp(r"\A#[0-9a-fA-F]{6}\Z", error="Not a colour as in #1f5f4a.")
 _ADDRESS: Final[tuple[Callable[[Any], Any], ...]] = (validate.Length(1, 320), without_controls)
 _STATE: Final = validate.OneOf([state.value for state in WorkspaceState])
+_TIME: Final = validate.Regexp(TIME_OF_DAY, error="Not a time of day as in 21:00.")
 _LANGUAGE: Final = validate.Regexp(r"\A[a-z]{2}(-[A-Z]{2})?\Z", error="Not a language as in en or pt-BR.")
 
 
@@ -119,6 +120,9 @@ class ProjectChanges(Strict):
     time_zone = fields.String(allow_none=True, validate=[validate.Length(1, 64), without_controls])
     language = fields.String(allow_none=True, validate=_LANGUAGE)
     approvers = fields.List(Id("acc"), validate=validate.Length(0, MAX_APPROVERS))
+    # Wall times in the zone of each campaign; no marketing leaves between them. Both or none.
+    quiet_from = fields.String(allow_none=True, validate=_TIME, metadata={"example": "21:00"})
+    quiet_until = fields.String(allow_none=True, validate=_TIME, metadata={"example": "08:00"})
 
 
 class ProjectOut(Strict):
@@ -131,6 +135,8 @@ class ProjectOut(Strict):
     time_zone = fields.String(required=True, allow_none=True)
     language = fields.String(required=True, allow_none=True)
     approvers = fields.List(Id("acc"), required=True)
+    quiet_from = fields.String(required=True, allow_none=True)
+    quiet_until = fields.String(required=True, allow_none=True)
     created_at = Moment(required=True)
     updated_at = Moment(required=True)
     version = fields.Integer(required=True)

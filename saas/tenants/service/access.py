@@ -38,11 +38,12 @@ def ask(
     """Ask those who can give it for a role in the workspace or a project of it.
 
     Who asks again while nobody has answered changes what they ask for; nobody is told a second time. After a no the
-    same can be asked again a day later. Raises Forbidden for API keys, Invalid, AskedAlready.
+    same can be asked again a day later. Raises Forbidden for API keys, Invalid (also for a project that the actor may
+    not see: it is as missing as one that never was), AskedAlready.
     """
     if actor.kind is not ActorKind.PERSON or actor.account_id is None:
         raise Forbidden("An API key asks for nothing; a person does.")
-    workspaces.check_project(session, project_id)
+    workspaces.check_seen_project(session, actor, project_id)
     if (role, project_id) in actor.roles or (role, None) in actor.roles:
         raise Invalid.at("/role", "You have this role already.")
     _keep_quiet(session, actor.account_id, role, project_id, now)

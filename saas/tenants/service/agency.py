@@ -83,6 +83,13 @@ def staff_invitation(session: Session, *, agency_id: UUID, invitation_id: UUID) 
     return row if row is not None and row.agency_id == agency_id else None
 
 
+def invited(session: Session, *, agency_id: UUID, ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Return whom an agency invited by these invitations, answered or not, as addresses."""
+    wanted = sa.select(StaffInvitation.invitation_id, StaffInvitation.email)
+    mine = wanted.where(StaffInvitation.agency_id == agency_id, StaffInvitation.invitation_id.in_(ids))
+    return {row.invitation_id: row.email for row in session.execute(mine)}
+
+
 def agency_entries(session: Session, agency_id: UUID, *, limit: int = 50) -> Sequence[AgencyEntry]:
     """Return what was done about an agency's staff lately, newest first."""
     wanted = sa.select(AgencyEntry).where(AgencyEntry.agency_id == agency_id)

@@ -29,7 +29,7 @@ from saas.platform.db import bind, bound_tenant
 from saas.platform.settings import Settings
 from saas.tenants import queries
 from saas.tenants.models import Invitation
-from saas.tenants.rules import invitation_mail, new_token, read_token, state_of
+from saas.tenants.rules import Lines, invitation_mail, new_token, read_token, state_of
 from saas.tenants.service import brand, members, standing, workspaces
 from saas.tenants.types import (
     INVITATION_MAIL,
@@ -49,20 +49,26 @@ _OPEN: Final = sa.and_(Invitation.accepted_at.is_(None), Invitation.revoked_at.i
 def invite(session: Session, *, actor: Actor, people: Sequence[Invited], hours: int, now: datetime) -> Sequence[Reply]:
     """Invite people; each line has an answer of its own. An open invitation is changed and sent anew.
 
+    A line with the address and the place of an earlier one is refused: which of two roles was meant, nobody knows.
     Raises LacksRight when the actor may not hand out one of the roles.
     """
     require_somewhere(actor, Action.MEMBER_WRITE)
-    until = now + timedelta(hours=hours)
-    return [_invite(session, actor=actor, person=person, expires_at=until, now=now) for person in people]
+    until, lines = now + timedelta(hours=hours), Lines()
+    return [_invite(session, actor=actor, person=person, lines=lines, dates=(now, until)) for person in people]
 
 
-def _invite(session: Session, *, actor: Actor, person: Invited, expires_at: datetime, now: datetime) -> Reply:
+def _invite(
+    session: Session, *, actor: Actor, person: Invited, lines: Lines, dates: tuple[datetime, datetime]
+) -> Reply:
+    (now, expires_at), email = dates, ""
+    lines.go_on()
     try:
         email = address_key(_address_of(session, actor, person))
         ascii_address(email)
         workspaces.check_project(session, person.project_id)
+        lines.take(email, person.project_id)
     except Invalid as error:
-        return Reply(email=person.email, role=person.role, outcome=Outcome.INVALID, detail=error.detail)
+        return Reply(email=person.email or email, role=person.role, outcome=Outcome.INVALID, detail=error.detail)
     require_grant(actor, person.role, person.project_id)
     account = accounts.account_at(session, email)
     held = account and queries.member(session, account_id=account.account_id, project_id=person.project_id)
@@ -70,9 +76,7 @@ def _invite(session: Session, *, actor: Actor, person: Invited, expires_at: date
         detail = f"This person is a member already, with the role {held.role}."
         return Reply(email=email, role=person.role, outcome=Outcome.ALREADY_MEMBER, detail=detail)
     own = uuid7()
-    found = _put_invitation(
-        session, invitation_id=own, person=person, email=email, actor=actor, dates=(now, expires_at)
-    )
+    found = _put_invitation(session, invitation_id=own, person=person, email=email, actor=actor, dates=dates)
     facts = members.grant_facts(person.role, person.project_id)
     audit.append(session, actor=actor, action="invitation.made", subject=show("inv", found), now=now, facts=facts)
     return Reply(

@@ -1,4 +1,4 @@
-"""Invitations to an agency's staff. They belong to no workspace, so their mail leaves with the request that asks."""
+"""Invitations to an agency's staff. They belong to no workspace; the agenda mails them as work of the installation."""
 
 import secrets
 from collections.abc import Sequence
@@ -19,15 +19,16 @@ from saas.kernel.errors import Invalid, NotFound
 from saas.kernel.ids import show, uuid7
 from saas.notices.rules import ascii_address
 from saas.notices.service import mail as notices
-from saas.notices.types import MailNotSent
 from saas.permissions.queries import staff_role
 from saas.permissions.types import Action, Actor, ActorKind, Role
+from saas.platform.agenda.service import arm_for_installation
 from saas.platform.settings import Settings
 from saas.tenants.models import Agency, StaffInvitation
-from saas.tenants.rules import new_staff_token, read_staff_token, staff_mail, state_of
+from saas.tenants.rules import Lines, new_staff_token, read_staff_token, staff_mail, state_of
 from saas.tenants.service import agency, staff
 from saas.tenants.service.invitations import Bearer, enter
 from saas.tenants.types import (
+    STAFF_INVITATION_MAIL,
     InvitationClosed,
     InvitationGone,
     InvitationState,
@@ -38,7 +39,6 @@ from saas.tenants.types import (
 )
 
 _OPEN: Final = sa.and_(StaffInvitation.accepted_at.is_(None), StaffInvitation.revoked_at.is_(None))
-_UNSENT: Final = "The mail could not be handed over just now. Send the invitation again in a while."
 
 
 def invite(
@@ -47,21 +47,28 @@ def invite(
     actor: Actor,
     agency_id: UUID,
     people: Sequence[Invited],
-    settings: Settings,
+    hours: int,
     now: datetime,
 ) -> list[Reply]:
-    """Invite people to the staff; each line has an answer of its own. Raises NotFound, LacksRight."""
+    """Invite people to the staff; each line has an answer of its own. An open invitation is changed and sent anew.
+
+    A line with the address of an earlier one is refused. Raises NotFound, LacksRight.
+    """
     staff.require_in_agency(actor, Action.AGENCY_WRITE, agency_id)
-    return [_invite(session, actor, agency_id, person, settings, now) for person in people]
+    until, lines = now + timedelta(hours=hours), Lines()
+    return [_invite(session, actor, agency_id, person, lines, (now, until)) for person in people]
 
 
 def _invite(
-    session: Session, actor: Actor, agency_id: UUID, person: Invited, settings: Settings, now: datetime
+    session: Session, actor: Actor, agency_id: UUID, person: Invited, lines: Lines, dates: tuple[datetime, datetime]
 ) -> Reply:
+    now, until = dates
     staff.require_appoint(session, actor=actor, agency_id=agency_id, role=person.role)
+    lines.go_on()
     try:
         email = address_key(person.email)
         ascii_address(email)
+        lines.take(email)
     except Invalid as error:
         return Reply(email=person.email, role=person.role, outcome=Outcome.INVALID, detail=error.detail)
     account = accounts.account_at(session, email)
@@ -69,36 +76,62 @@ def _invite(
     if held:
         detail = f"This person is on the staff already, with the role {held.value}."
         return Reply(email=email, role=person.role, outcome=Outcome.ALREADY_MEMBER, detail=detail)
-    own, until = uuid7(), now + timedelta(hours=settings.invitation_hours)
+    own = uuid7()
+    found = _put(session, own, actor, agency_id, email, person, dates)
+    facts = {"role": person.role.value}
+    subject = show("inv", found)
+    staff.note(session, agency_id, actor=actor, action="staff.invited", subject=subject, facts=facts, now=now)
+    return Reply(
+        email=email,
+        role=person.role,
+        outcome=Outcome.INVITED if found == own else Outcome.UPDATED,
+        state=InvitationState.PENDING,
+        invitation_id=found,
+        expires_at=until,
+    )
+
+
+def _put(
+    session: Session,
+    own: UUID,
+    actor: Actor,
+    agency_id: UUID,
+    email: str,
+    person: Invited,
+    dates: tuple[datetime, datetime],
+) -> UUID:
+    now, until = dates
+    known = session.scalar(
+        sa.select(StaffInvitation.invitation_id).where(
+            StaffInvitation.agency_id == agency_id, StaffInvitation.email == email, _OPEN
+        )
+    )
+    if known is not None:
+        # The agenda's row comes first, as it does for the worker that sends: no two wait for each other crosswise.
+        arm_for_installation(session, work=STAFF_INVITATION_MAIL, subject=known, due_at=now)
     fresh = {
         "name": person.name.strip(), "role": person.role.value, "token_hash": None, "sent_at": None,
         "invited_by": actor.account_id, "expires_at": until,
     }  # fmt: skip
     row = insert(StaffInvitation).values(invitation_id=own, agency_id=agency_id, email=email, created_at=now, **fresh)
-    found = session.scalars(
-        row.on_conflict_do_update(index_elements=["agency_id", "email"], index_where=_OPEN, set_=fresh).returning(
-            StaffInvitation
-        ),
-        execution_options={"populate_existing": True},
-    ).one()
-    facts = {"role": person.role.value}
-    subject = show("inv", found.invitation_id)
-    staff.note(session, agency_id, actor=actor, action="staff.invited", subject=subject, facts=facts, now=now)
-    unsent = _send(session, found, settings, now)
-    return Reply(
-        email=email,
-        role=person.role,
-        outcome=Outcome.INVITED if found.invitation_id == own else Outcome.UPDATED,
-        state=_state(found, now),
-        invitation_id=found.invitation_id,
-        expires_at=until,
-        detail=unsent,
-    )
+    row = row.on_conflict_do_update(index_elements=["agency_id", "email"], index_where=_OPEN, set_=fresh)
+    options = {"populate_existing": True}
+    found = session.scalars(row.returning(StaffInvitation), execution_options=options).one().invitation_id
+    arm_for_installation(session, work=STAFF_INVITATION_MAIL, subject=found, due_at=now)
+    return found
 
 
-def _send(session: Session, row: StaffInvitation, settings: Settings, now: datetime) -> str | None:
-    """Mail the link with a new token; returns what to say when the mail server took none, and then no link works."""
+def send_invitation(session: Session, *, invitation_id: UUID, settings: Settings, now: datetime) -> None:
+    """Mail an invitation's link with a new token; one that is no longer open is left alone. Raises MailNotSent.
+
+    The mail goes out before the commit: should that fail, the next try sends another link, and only that one works.
+    """
+    row = session.get(StaffInvitation, invitation_id, with_for_update=True)
+    if row is None or state(row, now) not in {InvitationState.PENDING, InvitationState.SENT}:
+        return
     token = new_staff_token(row.invitation_id)
+    row.token_hash, row.sent_at = token_hash(token), now
+    session.flush()
     inviter = accounts.accounts(session, [row.invited_by])[row.invited_by]
     mail = staff_mail(
         to=row.email,
@@ -109,27 +142,21 @@ def _send(session: Session, row: StaffInvitation, settings: Settings, now: datet
         url=f"{settings.public_url}/staff-invitations/{token}",
         expires_at=row.expires_at,
     )
-    try:
-        notices.send(mail, settings=settings, now=now)
-    except MailNotSent:
-        return _UNSENT
-    row.token_hash, row.sent_at = token_hash(token), now
-    session.flush()
-    return None
+    notices.send(mail, settings=settings, now=now)
 
 
 def resend(
-    session: Session, *, actor: Actor, agency_id: UUID, invitation_id: UUID, settings: Settings, now: datetime
+    session: Session, *, actor: Actor, agency_id: UUID, invitation_id: UUID, hours: int, now: datetime
 ) -> StaffInvitation:
-    """Send an invitation anew: the old link ends now. Raises NotFound, LacksRight, InvitationClosed, MailNotSent."""
+    """Send an invitation anew: the old link ends now. Raises NotFound, LacksRight, InvitationClosed."""
     row = _row(session, actor, agency_id, invitation_id)
-    until = now + timedelta(hours=settings.invitation_hours)
+    arm_for_installation(session, work=STAFF_INVITATION_MAIL, subject=invitation_id, due_at=now)
+    until = now + timedelta(hours=hours)
     found = _update_open(session, row, token_hash=None, sent_at=None, expires_at=until, invited_by=actor.account_id)
     if found is None:
         raise InvitationClosed("This invitation was accepted or withdrawn already.")
-    said = _send(session, found, settings, now)
-    if said is not None:
-        raise MailNotSent(said)
+    subject = show("inv", invitation_id)
+    staff.note(session, agency_id, actor=actor, action="staff.invitation_resent", subject=subject, facts={}, now=now)
     return found
 
 
@@ -229,12 +256,13 @@ def _by_token(session: Session, token: str, now: datetime) -> StaffInvitation:
     row = session.get(StaffInvitation, found) if found is not None else None
     known = row.token_hash if row is not None and row.token_hash is not None else bytes(32)
     same = secrets.compare_digest(known, token_hash(token))
-    if row is None or not same or _state(row, now) is not InvitationState.SENT:
+    if row is None or not same or state(row, now) is not InvitationState.SENT:
         raise InvitationGone
     return row
 
 
-def _state(row: StaffInvitation, now: datetime) -> InvitationState:
+def state(row: StaffInvitation, now: datetime) -> InvitationState:
+    """Return where an invitation stands."""
     return state_of(
         sent_at=row.sent_at,
         expires_at=row.expires_at,

@@ -23,7 +23,7 @@ from saas.platform.agenda.service import give_turn
 from saas.platform.db import bind, bound_tenant
 from saas.tenants import queries
 from saas.tenants.models import Agency, Project, Tenant, Workspace
-from saas.tenants.rules import check_cap, check_colour, check_time_zone, slug_of
+from saas.tenants.rules import check_cap, check_colour, check_quiet, check_time_zone, slug_of
 from saas.tenants.types import NameTaken
 
 # Channels belong to a floor above; of a project's only that they exist and serve its purpose is asked here.
@@ -183,6 +183,7 @@ def change_project(
     row = session.get_one(Project, (bound_tenant(session), project_id), with_for_update=True)
     _check_defaults(session, project_id, changes)
     _change(row, changes, version=version, now=now)
+    check_quiet(row.quiet_from, row.quiet_until)
     _flush_name(session, row)
     action = "project.renamed" if set(changes) == {"name"} else "project.changed"
     facts = {"changed": sorted(changes)}
@@ -232,7 +233,18 @@ def _flush_name(session: Session, row: Project) -> None:
 def check_project(session: Session, project_id: UUID | None) -> None:
     """Refuse the id of a project that is not in the bound workspace. Raises Invalid."""
     if project_id is not None and session.get(Project, (bound_tenant(session), project_id)) is None:
-        raise Invalid.at("/project_id", "There is no such project in this workspace.")
+        raise _no_such_project()
+
+
+def check_seen_project(session: Session, actor: Actor, project_id: UUID | None) -> None:
+    """Refuse a project that the actor may not see as one that is not there, in the same words. Raises Invalid."""
+    if project_id is not None and not actor.may(Action.PROJECT_READ, project_id):
+        raise _no_such_project()
+    check_project(session, project_id)
+
+
+def _no_such_project() -> Invalid:
+    return Invalid.at("/project_id", "There is no such project in this workspace.")
 
 
 def project_in(session: Session, project_id: UUID) -> Project:

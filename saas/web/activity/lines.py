@@ -19,7 +19,7 @@ from saas.web.activity.phrases import phrase
 from saas.web.activity.subjects import About, about
 
 SHOWN: Final = 8
-_ICONS: Final = {ActorKind.PERSON: None, ActorKind.KEY: "key-round", ActorKind.SYSTEM: "send"}
+_ICONS: Final = {ActorKind.PERSON: None, ActorKind.KEY: "key-round", ActorKind.SYSTEM: "send", ActorKind.OUTSIDE: None}
 
 
 @dataclass(frozen=True, slots=True)

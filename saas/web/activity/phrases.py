@@ -1,6 +1,6 @@
 """Actions of the audit chain as people say them: each stands behind a name, as in "Nora approved revision 2"."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from flask_babel import gettext, lazy_gettext
@@ -13,6 +13,9 @@ PHRASES: Final[Mapping[str, Any]] = {
     "access.asked": lazy_gettext("asked for a role (%(role)s)"),
     "access.declined": lazy_gettext("declined a role that was asked for (%(role)s)"),
     "access.granted": lazy_gettext("gave a role that was asked for (%(role)s)"),
+    "approval_link.code_right": lazy_gettext("opened a mailed link about revision %(revision)s with the code word"),
+    "approval_link.code_wrong": lazy_gettext("typed a wrong code word at a mailed link about revision %(revision)s"),
+    "approval_link.resent": lazy_gettext("sent a mailed link about revision %(revision)s again"),
     "approval_link.used": lazy_gettext("decided about revision %(revision)s by a mailed link"),
     "attribute.registered": lazy_gettext("made an attribute of people"),
     "audience.changed": lazy_gettext("changed the audience"),
@@ -25,6 +28,7 @@ PHRASES: Final[Mapping[str, Any]] = {
     "campaign.commented": lazy_gettext("commented on revision %(revision)s"),
     "campaign.completed": lazy_gettext("finished: everybody is settled"),
     "campaign.created": lazy_gettext("created the campaign"),
+    "campaign.described": lazy_gettext("changed its %(changed)s"),
     "campaign.held": lazy_gettext("held it until somebody decides"),
     "campaign.paused": lazy_gettext("paused it"),
     "campaign.renamed": lazy_gettext("renamed it"),
@@ -60,6 +64,8 @@ PHRASES: Final[Mapping[str, Any]] = {
     "list.deleted": lazy_gettext("deleted a list"),
     "member.granted": lazy_gettext("gave a role (%(role)s)"),
     "member.removed": lazy_gettext("took a role away"),
+    "outside_approver.asked_again": lazy_gettext("asked an approver without an account again to confirm the address"),
+    "outside_approver.code_set": lazy_gettext("set the code word of an approver without an account"),
     "outside_approver.confirmed": lazy_gettext("confirmed the address of an approver without an account"),
     "outside_approver.listed": lazy_gettext("listed an approver without an account"),
     "outside_approver.revoked": lazy_gettext("took an approver without an account off the list"),
@@ -84,6 +90,7 @@ PHRASES: Final[Mapping[str, Any]] = {
     "staff.appointed": lazy_gettext("gave a role in the agency (%(role)s)"),
     "staff.dismissed": lazy_gettext("took somebody out of the agency"),
     "staff.given": lazy_gettext("gave somebody of the agency access"),
+    "staff.invitation_resent": lazy_gettext("sent an invitation into the agency again"),
     "staff.invitation_revoked": lazy_gettext("withdrew an invitation into the agency"),
     "staff.invited": lazy_gettext("invited somebody into the agency (%(role)s)"),
     "staff.joined": lazy_gettext("joined the agency (%(role)s)"),
@@ -92,6 +99,10 @@ PHRASES: Final[Mapping[str, Any]] = {
     "workspace.created": lazy_gettext("made the workspace"),
     "workspace.moved": lazy_gettext("moved the workspace from %(from)s to %(to)s"),
 }
+
+
+# What an entry says was changed.
+_CHANGED: Final[Mapping[str, Any]] = {"description": lazy_gettext("description"), "tags": lazy_gettext("tags")}
 
 
 class _Facts(dict[str, Any]):
@@ -109,7 +120,17 @@ def phrase(action: str, facts: Mapping[str, Any]) -> str:
     said = _Facts(facts)
     if facts.get("role") in set(Role):
         said["role"] = words.role_word(facts["role"])
+    if isinstance(facts.get("changed"), list):
+        said["changed"] = _together([_CHANGED.get(part, part) for part in facts["changed"]])
     return str(known) % said
+
+
+def _together(parts: Sequence[Any]) -> str:
+    """Return words as a list: "description and tags"."""
+    texts = [str(part) for part in parts]
+    if len(texts) < 2:
+        return "".join(texts)
+    return str(gettext("%(some)s and %(last)s", some=", ".join(texts[:-1]), last=texts[-1]))
 
 
 def titles() -> list[tuple[str, str]]:

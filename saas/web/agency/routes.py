@@ -18,7 +18,6 @@ from saas.http.shell import shell as running
 from saas.http.types import Context, Scope
 from saas.kernel.errors import Conflict, Invalid
 from saas.kernel.ids import show as shown
-from saas.notices.types import MailNotSent
 from saas.permissions.rules import may_appoint
 from saas.permissions.types import STAFF_ROLES, Action, Role
 from saas.tenants import queries
@@ -28,6 +27,7 @@ from saas.tenants.schemas.people import AcceptArguments
 from saas.tenants.service import agency, staff, staff_invitations
 from saas.tenants.types import Invited, Outcome, Reply, Staff
 from saas.web import forms, words
+from saas.web.agency.lines import lines
 from saas.web.refusals import load
 from saas.web.settings.invitations import people_of
 from saas.web.shell import go, page
@@ -65,15 +65,15 @@ def invite(context: Context, agency_id: str) -> Response:
         actor=context.actor,
         agency_id=agency_in(context, agency_id),
         people=[Invited(**{**line, "role": Role(line["role"])}) for line in loaded.body["invitations"]],
-        settings=context.settings,
+        hours=context.settings.invitation_hours,
         now=context.now,
     )
     return _told(agency_id, replies)
 
 
 def _told(agency_id: str, replies: Sequence[Reply]) -> Response:
-    sent = [reply for reply in replies if reply.outcome in {Outcome.INVITED, Outcome.UPDATED} and not reply.detail]
-    text = ngettext("%(num)s invitation is sent.", "%(num)s invitations are sent.", len(sent))
+    sent = [reply for reply in replies if reply.outcome in {Outcome.INVITED, Outcome.UPDATED}]
+    text = ngettext("%(num)s invitation is on its way.", "%(num)s invitations are on their way.", len(sent))
     other = [f"{reply.email}: {reply.detail}" for reply in replies if reply.detail]
     return _go(agency_id, " ".join([text, *other]), kind="warning" if other else "success")
 
@@ -88,13 +88,15 @@ def resend(context: Context, agency_id: str, invitation_id: str) -> Response:
             actor=context.actor,
             agency_id=agency_in(context, agency_id),
             invitation_id=path_id("inv", invitation_id, what="invitation"),
-            settings=context.settings,
+            hours=context.settings.invitation_hours,
             now=context.now,
         )
-    except (Conflict, MailNotSent) as error:
+    except Conflict as error:
         context.session.rollback()
         return _go(agency_id, error.detail, kind="warning")
-    return _go(agency_id, gettext("A new invitation to %(email)s is sent.", email=row.email))
+    return _go(
+        agency_id, gettext("A new invitation to %(email)s is on its way; the old link has ended.", email=row.email)
+    )
 
 
 @blp.post("/staff-invitations/<invitation_id>/revoke")
@@ -241,7 +243,6 @@ def _show(context: Context, agency_id: str, values: dict[str, Any], errors: dict
     invitations = agency.staff_invitations(session, wanted)
     entries = agency.agency_entries(session, wanted, limit=20)
     workspaces = agency_workspaces(context, wanted)
-    names = {row.account_id: row.name for row in people}
     return page(
         "agency/show.html",
         context,
@@ -249,9 +250,17 @@ def _show(context: Context, agency_id: str, values: dict[str, Any], errors: dict
         agency_id=agency_id,
         name=name,
         people=[_person(row, own, actor.account_id, workspaces) for row in people],
-        invitations=[(shown("inv", row.invitation_id), row, may_appoint(own, Role(row.role))) for row in invitations],
+        invitations=[
+            {
+                "id": shown("inv", row.invitation_id),
+                "row": row,
+                "state": staff_invitations.state(row, context.now),
+                "may": may_appoint(own, Role(row.role)),
+            }
+            for row in invitations
+        ],
         workspaces=[(shown("wsp", row["workspace_id"]), row) for row in workspaces],
-        entries=[(row, names.get(row.actor_id, "") if row.actor_id else "") for row in entries],
+        entries=lines(session, wanted, entries, workspaces={row["workspace_id"]: row["name"] for row in workspaces}),
         roles=[(role.value, words.role_word(role)) for role in STAFF_ROLES if may_appoint(own, role)],
         may_write=actor.may_in_agency(Action.AGENCY_WRITE, wanted),
         may_make=actor.may_in_agency(Action.WORKSPACE_CREATE, wanted),

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from saas.audiences.rules.segment import OPS
 from saas.audiences.types import AttributeKind, ConsentWord, Op
 from saas.kernel.errors import Fault
+from saas.kernel.moments import in_zone
 
 ALL: Final = "all"
 ANY: Final = "any"
@@ -162,7 +163,8 @@ def _moment(text: str, zone: ZoneInfo) -> str:
         wall = datetime.fromisoformat(text)
     except ValueError:
         return text
-    return (wall if wall.tzinfo else wall.replace(tzinfo=zone)).astimezone(UTC).isoformat()
+    moment = wall if wall.tzinfo else wall.replace(tzinfo=zone)
+    return in_zone(moment, UTC).isoformat()
 
 
 def _row(part: object, kinds: Mapping[str, AttributeKind], zone: ZoneInfo) -> Row | None:
@@ -191,5 +193,5 @@ def _text(value: object, kind: AttributeKind | None, zone: ZoneInfo) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if kind is AttributeKind.DATETIME:
-        return datetime.fromisoformat(str(value)).astimezone(zone).strftime("%Y-%m-%dT%H:%M")
+        return in_zone(datetime.fromisoformat(str(value)), zone).strftime("%Y-%m-%dT%H:%M")
     return str(value)

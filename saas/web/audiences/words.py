@@ -10,6 +10,7 @@ from flask_babel import format_decimal, gettext, lazy_gettext
 
 from saas.audiences.rules.segment import All, AnyOf, Consented, Not, Segment
 from saas.audiences.types import AttributeKind, ConsentWord, Known, Op
+from saas.kernel.moments import in_zone
 
 OPS: Final[Mapping[str, Any]] = {
     Op.EQ: lazy_gettext("is"),
@@ -112,5 +113,5 @@ def _value(kind: AttributeKind, value: object, zone: ZoneInfo) -> str:
     if isinstance(value, Decimal):
         return str(format_decimal(value))
     if kind is AttributeKind.DATETIME:
-        return datetime.fromisoformat(str(value)).astimezone(zone).strftime("%Y-%m-%d %H:%M")
+        return in_zone(datetime.fromisoformat(str(value)), zone).strftime("%Y-%m-%d %H:%M")
     return f"“{value}”" if kind is AttributeKind.TEXT else str(value)

@@ -1,21 +1,19 @@
 """What a campaign's page says and offers about its approval: who can sign, a new start, sending anyway (R13, U16)."""
 
-from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, Response, request
 from flask_babel import gettext
 
-from saas.accounts.queries import accounts
 from saas.campaigns import queries
-from saas.campaigns.models import Campaign
+from saas.campaigns.models import Campaign, Revision
 from saas.campaigns.schemas.campaigns import ConfirmationIn
 from saas.campaigns.service import confirmation
 from saas.campaigns.service.approval import may_publish
 from saas.campaigns.service.control import ASKS_APPROVER
-from saas.campaigns.service.requests import outside_names, situation, waits_for
-from saas.campaigns.types import CampaignState, Publisher, RequestState
+from saas.campaigns.service.requests import situation, waits_for
+from saas.campaigns.types import CampaignState, Part, Publisher, RequestState
 from saas.http.shell import endpoint
 from saas.http.types import Context, Scope
 from saas.kernel.errors import Conflict, Invalid
@@ -23,6 +21,7 @@ from saas.permissions.types import Action
 from saas.web import forms
 from saas.web.campaigns import view
 from saas.web.campaigns.found import Found, find
+from saas.web.campaigns.signed import can_sign, names_of
 from saas.web.shell import go
 
 blp = Blueprint("web_decide", __name__, url_prefix="/w/<workspace>")
@@ -62,14 +61,18 @@ def facts(context: Context, found: Found) -> dict[str, Any]:
     now = situation(context.session, row, project_id=campaign.project_id)
     is_open = now is not None and now.request.state == RequestState.OPEN
     publisher = now.asked.publisher if now is not None else Publisher.APPROVAL
+    late = waits_for(row, context.now) == "start"
+    chooses = context.actor.may(Action.CAMPAIGN_APPROVE, campaign.project_id)
     moves = view.with_publish(
-        view.moves(context.actor, campaign, row), may=may_publish(context.actor, campaign, publisher)
+        view.moves(context.actor, campaign, row),
+        may=may_publish(context.actor, campaign, publisher) or (late and chooses),
     )
     return {
         "moves": moves,
-        "late": waits_for(row, context.now) == "start",
-        "may_choose_start": context.actor.may(Action.CAMPAIGN_APPROVE, campaign.project_id),
-        "can_sign": _names(context, campaign, now.standing.may_decide) if now is not None and is_open else [],
+        "late": late,
+        "may_choose_start": chooses,
+        "can_sign": can_sign(context, campaign, now),
+        "publish_right": Action.CAMPAIGN_SUBMIT if publisher is Publisher.MANAGER else Action.CAMPAIGN_PUBLISH,
         "note": now.request.note if now is not None and is_open else "",
         "held": _held(context, found),
     }
@@ -91,14 +94,17 @@ def _held(context: Context, found: Found) -> dict[str, Any] | None:
         "content_hash": published.content_hash,
         "people": (campaign.held_facts or {}).get("people"),
         "may": may and context.actor.account_id not in editors,
+        "who": names_of(context, campaign, _deciders(context, campaign, published) - editors),
     }
 
 
-def _names(context: Context, campaign: Campaign, ids: Collection[UUID]) -> list[str]:
-    if not context.actor.may(Action.MEMBER_READ, campaign.project_id):
-        return []
-    people = [row.name for row in accounts(context.session, list(ids)).values()]
-    return sorted([*people, *outside_names(context.session, ids).values()])
+def _deciders(context: Context, campaign: Campaign, published: Revision) -> frozenset[UUID]:
+    """Return who may let a held campaign go on: whoever may approve there, or whose signature is missing now."""
+    if campaign.held_part == Part.SIGNER:
+        found = situation(context.session, published, project_id=campaign.project_id)
+        if found is not None and not found.standing.complete:
+            return found.standing.may_decide & found.people.roles.keys()
+    return frozenset(queries.people_with(context.session, Action.CAMPAIGN_APPROVE, campaign.project_id))
 
 
 def _done(found: Found) -> str:

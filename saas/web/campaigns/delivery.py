@@ -12,11 +12,13 @@ from flask_babel import gettext, ngettext
 from saas.campaigns import queries
 from saas.campaigns.models import Campaign
 from saas.campaigns.rules.document import Document, FrequencyCap, Wave
+from saas.campaigns.rules.quiet import Nights, QuietHours
 from saas.campaigns.service.review import DocumentAltered, document_of
-from saas.campaigns.types import CampaignState
+from saas.campaigns.types import CampaignKind, CampaignState
 from saas.channels import queries as channels
 from saas.http.types import Context
 from saas.kernel.ids import show
+from saas.kernel.moments import later
 from saas.ledger.models import Chunk, Run
 from saas.ledger.queries import Numbers
 from saas.ledger.types import ChunkState, Exc, RunState
@@ -80,6 +82,13 @@ def cap_word(cap: FrequencyCap | None) -> str:
     )
 
 
+def quiet_word(quiet: QuietHours | None) -> str:
+    """Return quiet hours: "21:00 to 08:00"."""
+    if quiet is None:
+        return str(gettext("no quiet hours"))
+    return str(gettext("%(start)s to %(end)s", start=quiet.words["from"], end=quiet.words["until"]))
+
+
 def cap_of(workspace: Workspace) -> FrequencyCap | None:
     """Return the frequency cap from which campaigns of a workspace start."""
     if workspace.cap_messages is None or workspace.cap_days is None:
@@ -103,8 +112,27 @@ def pace(context: Context, campaign: Campaign, numbers: Numbers | None) -> list[
     if CampaignState(campaign.state) is not CampaignState.ACTIVE or numbers is None:
         return []
     found = [_next(context, run) for run in _open_runs(context, campaign)]
-    lines = [line for one in found for line in _waiting(context, campaign, one)]
-    return [*lines, *_forecast(context, campaign, found, numbers)]
+    document = _document(context, campaign)
+    lines = [line for one in found for line in _waiting(context, document, one)]
+    return [*_quiet(context, campaign, document), *lines, *_forecast(context, campaign, document, found, numbers)]
+
+
+def _quiet(context: Context, campaign: Campaign, document: Document | None) -> list[str]:
+    """Return until when nothing leaves, while it is quiet."""
+    until = _quiet_until(context, document)
+    if until is None:
+        return []
+    at, ago = words.when(until, _zone(context), now=context.now), words.ago(until, now=context.now)
+    line = str(gettext("Quiet hours until %(at)s, %(ago)s.", at=at, ago=ago))
+    if CampaignKind(campaign.kind) is CampaignKind.API:
+        line += " " + str(gettext("Calls are accepted; their messages leave then."))
+    return [line]
+
+
+def _quiet_until(context: Context, document: Document | None) -> datetime | None:
+    if document is None or document.quiet is None:
+        return None
+    return document.quiet.ends_at(context.now, document.time_zone)
 
 
 def _open_runs(context: Context, campaign: Campaign) -> Sequence[Run]:
@@ -131,17 +159,18 @@ def _next(context: Context, run: Run) -> Next:
     )
 
 
-def _waiting(context: Context, campaign: Campaign, found: Next) -> list[str]:
+def _waiting(context: Context, document: Document | None, found: Next) -> list[str]:
     channel_id = found.run.channel_id
     state = health(context.session, [channel_id], now=context.now).get(channel_id, Health())
     if state.breaker is not BreakerState.CLOSED:
         why = words.health_word(state.reason)
         return [str(gettext("It waits for its channel. %(why)s", why=why)) + _tries(context, state)]
     lines = []
-    if found.next_at is not None and found.next_at > context.now and not found.busy:
+    quiet_until = _quiet_until(context, document) or context.now
+    if found.next_at is not None and found.next_at > quiet_until and not found.busy:
         at, ago = words.when(found.next_at, _zone(context), now=context.now), words.ago(found.next_at, now=context.now)
         next_ones = gettext("The next messages leave %(at)s, %(ago)s", at=at, ago=ago)
-        lines.append(str(next_ones) + _why(context, campaign, found))
+        lines.append(str(next_ones) + _why(document, found))
     ceiling = channels.find(context.session, channel_id)
     if state.present_rate is not None and (ceiling is None or state.present_rate < (ceiling.rate_per_minute or inf)):
         rate = words.number(round(state.present_rate))
@@ -156,11 +185,10 @@ def _tries(context: Context, state: Health) -> str:
     return " " + str(gettext("It tries again %(at)s.", at=at))
 
 
-def _why(context: Context, campaign: Campaign, found: Next) -> str:
+def _why(document: Document | None, found: Next) -> str:
     """Return what the next messages wait for, as the end of a sentence."""
     if found.again:
         return str(gettext(": second tries of what a server asked to send later."))
-    document = _document(context, campaign)
     if document is not None and found.next_at is not None and _is_wave(document, found):
         return str(gettext(": the next wave."))
     if document is not None and document.speed_per_hour is not None:
@@ -170,7 +198,7 @@ def _why(context: Context, campaign: Campaign, found: Next) -> str:
 
 def _is_wave(document: Document, found: Next) -> bool:
     starts = [at for at in (found.run.effective_at, found.run.started_at) if at is not None]
-    due = [start + timedelta(minutes=wave.after_minutes) for wave in document.waves for start in starts]
+    due = [later(start, timedelta(minutes=wave.after_minutes)) for wave in document.waves for start in starts]
     return any(found.next_at is not None and abs(at - found.next_at) <= _NEAR for at in due)
 
 
@@ -182,26 +210,34 @@ def _document(context: Context, campaign: Campaign) -> Document | None:
         return None  # the review says so
 
 
-def _forecast(context: Context, campaign: Campaign, found: Sequence[Next], numbers: Numbers) -> list[str]:
+def _forecast(
+    context: Context, campaign: Campaign, document: Document | None, found: Sequence[Next], numbers: Numbers
+) -> list[str]:
     """Return how many messages left an hour so far, and about when it is done; nothing before that can be known.
 
     People who were skipped are no messages. Whoever is still open takes as long as those who are settled took. While
-    nothing can leave, nobody knows the end.
+    nothing can leave, nobody knows the end. The clock stands in quiet hours, those that were and those to come.
     """
     starts = [one.run.started_at for one in found if one.run.dated and one.run.started_at is not None]
     settled, messages = numbers.planned - numbers.open, messages_of(numbers)
     if not starts or not messages or campaign.started_at is None:
         return []
-    spent = (context.now - min(starts)).total_seconds()
+    start = min(starts)
+    spent = _nights(document, start).awake_s((context.now - start).total_seconds())
     if spent < _STEADY_S:
         return []
     shown = words.number(round(messages / spent * _HOUR_S))
     if _is_blocked(context, campaign, found):
         return [str(gettext("About %(rate)s messages an hour so far.", rate=shown))]
-    end = context.now + timedelta(seconds=numbers.open * spent / settled)
+    left_s = _nights(document, context.now).after(0.0, numbers.open * spent / settled)
+    end = later(context.now, timedelta(seconds=left_s))
     last = max((one.last_at for one in found if one.last_at is not None), default=end)
     done = words.when(max(end, last), _zone(context), now=context.now)
     return [str(gettext("About %(rate)s messages an hour so far; done about %(at)s.", rate=shown, at=done))]
+
+
+def _nights(document: Document | None, start: datetime) -> Nights:
+    return Nights() if document is None else Nights.of(document.quiet, start=start, zone=document.time_zone)
 
 
 def messages_of(numbers: Numbers) -> int:

@@ -15,6 +15,7 @@ from saas.audiences.rules import segment
 from saas.audiences.types import Known
 from saas.campaigns.rules.diff import Change, Mark, Part, Piece, lines, words
 from saas.campaigns.rules.document import FrequencyCap, Wave
+from saas.campaigns.rules.quiet import QuietHours
 from saas.campaigns.rules.samples import Ask, Facet, FacetKind
 from saas.campaigns.service.changes import Changes
 from saas.channels import queries as channels
@@ -60,6 +61,7 @@ class Words:
             "channel_id": self._channel,
             "settings.waves": self._waves,
             "settings.frequency_cap": self._cap,
+            "settings.quiet_hours": self._quiet,
             "at": self._at,
             "payload": self._payload,
         }
@@ -97,10 +99,8 @@ class Words:
     def _value(self, field: str, value: Any) -> str:
         if field == "settings.speed_per_hour":
             return delivery.speed_word(value)
-        if field == "settings.frequency_cap" and value is None:
-            return delivery.cap_word(None)
         if value is None:
-            return "" if field == "step" else str(gettext("nothing"))
+            return _absent(field)
         say = self._says.get(field)
         if say is not None:
             return say(value)
@@ -127,6 +127,9 @@ class Words:
 
     def _cap(self, value: Mapping[str, int]) -> str:
         return delivery.cap_word(FrequencyCap(**value))
+
+    def _quiet(self, value: Mapping[str, str]) -> str:
+        return delivery.quiet_word(QuietHours.of(value["from"], value["until"]))
 
     def _at(self, value: Mapping[str, str]) -> str:
         return f"{value['wall'].replace('T', ' ')} {said.city(value['zone'])}"
@@ -171,6 +174,7 @@ def _label(change: Change) -> str:
         "settings.speed_per_hour": gettext("Speed"),
         "settings.waves": gettext("Waves"),
         "settings.frequency_cap": gettext("To a person"),
+        "settings.quiet_hours": gettext("Quiet hours"),
         "channel_id": gettext("Channel configuration"),
         "channel.from_name": gettext("From name"),
         "channel.from_address": gettext("From address"),
@@ -186,6 +190,16 @@ def _label(change: Change) -> str:
     }
     plain = change.field.partition(".")[2] or change.field
     return str(texts.get(change.field) or plain.replace("_", " ").capitalize())
+
+
+def _absent(field: str) -> str:
+    """Return what null says of a field."""
+    texts = {
+        "settings.frequency_cap": delivery.cap_word(None),
+        "settings.quiet_hours": delivery.quiet_word(None),
+        "step": "",
+    }
+    return texts.get(field, str(gettext("nothing")))
 
 
 def _condition(facet: Facet, label: str) -> str:

@@ -14,6 +14,7 @@ from saas.campaigns import queries
 from saas.campaigns.models import Revision
 from saas.campaigns.rules.approval import NobodyToAsk
 from saas.campaigns.rules.draft import missing
+from saas.campaigns.rules.links import CodeWordMissing
 from saas.campaigns.schemas.campaigns import CampaignPatch, DraftIn
 from saas.campaigns.service import approval, submission
 from saas.campaigns.service import draft as drafts
@@ -153,7 +154,7 @@ def _submit(context: Context, found: Found, row: Revision) -> Response:
             note=request.form.get("note", "")[:_MOST_NOTE],
             now=context.now,
         )
-    except NobodyToAsk as error:
+    except (NobodyToAsk, CodeWordMissing) as error:
         text = gettext("Saved. %(why)s", why=error.detail)
         return go("web_draft.edit", campaign_id=found.id, text=text, kind="warning")
     except NotReady as error:
@@ -212,6 +213,7 @@ def _form(
         follows=_follows(context, found),
         zones=zones(),
         cap_uses=_cap_uses(context),
+        quiet_uses=_quiet_uses(context, found),
         comments=[d for d in _decisions(context, found) if d[1].comment],
     )
 
@@ -261,6 +263,16 @@ def _cap_uses(context: Context) -> list[tuple[str, str]]:
         ("workspace", gettext("As the workspace says: %(cap)s", cap=said)),
         ("own", gettext("As said here")),
         ("none", gettext("No limit for this campaign")),
+    ]
+
+
+def _quiet_uses(context: Context, found: Found) -> list[tuple[str, str]]:
+    """Return where the quiet hours come from, with what the project says now."""
+    said = delivery.quiet_word(followed(context.session, found.campaign).quiet)
+    return [
+        ("project", gettext("Follows project: %(quiet)s", quiet=said)),
+        ("own", gettext("As said here")),
+        ("none", gettext("No quiet hours for this campaign")),
     ]
 
 

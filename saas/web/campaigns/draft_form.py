@@ -12,7 +12,7 @@ from saas.web.forms import whole
 SPARE_FIELDS: Final = 3
 SPARE_WAVES: Final = 2
 UNITS: Final = MappingProxyType({"minutes": 1, "hours": 60, "days": 24 * 60})
-_DELIVERY: Final = ("speed_per_hour", "cap_use", "cap_messages", "cap_days")
+_DELIVERY: Final = ("speed_per_hour", "cap_use", "cap_messages", "cap_days", "quiet_use", "quiet_from", "quiet_until")
 CONTENT: Final = ("subject", "preheader", "html", "text")
 # Where a fault of the draft is shown: JSON pointer to input.
 FIELDS: Final[Mapping[str, str]] = MappingProxyType(
@@ -29,6 +29,9 @@ FIELDS: Final[Mapping[str, str]] = MappingProxyType(
         "/settings/frequency_cap": "cap_use",
         "/settings/frequency_cap/messages": "cap_messages",
         "/settings/frequency_cap/days": "cap_days",
+        "/settings/quiet_hours": "quiet_use",
+        "/settings/quiet_hours/from": "quiet_from",
+        "/settings/quiet_hours/until": "quiet_until",
         "/steps/0": "channel_id",
         "/steps/0/channel_id": "channel_id",
         "/steps/0/at": "at",
@@ -65,10 +68,14 @@ def shown(draft: Mapping[str, Any]) -> dict[str, Any]:
 
 def _shown_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     cap, speed = settings.get("frequency_cap") or {}, settings.get("speed_per_hour")
+    quiet = settings.get("quiet_hours") or {}
     numbers = {"speed_per_hour": speed, "cap_messages": cap.get("messages"), "cap_days": cap.get("days")}
     return {
         **{name: "" if number is None else str(number) for name, number in numbers.items()},
         "cap_use": cap.get("use", "workspace"),
+        "quiet_use": quiet.get("use", "project"),
+        "quiet_from": quiet.get("from", ""),
+        "quiet_until": quiet.get("until", ""),
         "waves": _spare([_shown_wave(wave) for wave in settings.get("waves") or []]),
     }
 
@@ -117,10 +124,15 @@ def draft_of(values: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, 
 def _settings(values: Mapping[str, Any]) -> dict[str, Any]:
     numbers = {"messages": whole(values["cap_messages"]), "days": whole(values["cap_days"])}
     typed = {name: number for name, number in numbers.items() if number is not None}
+    times = {name: values[f"quiet_{name}"].strip() for name in ("from", "until")}
     return {
         "speed_per_hour": whole(values["speed_per_hour"]),
         "waves": [_wave(row) for row in values["waves"] if row["percent"] or row["after"]],
         "frequency_cap": {"use": values["cap_use"] or "workspace", **typed},
+        "quiet_hours": {
+            "use": values["quiet_use"] or "project",
+            **{name: time for name, time in times.items() if time},
+        },
     }
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -12,15 +12,15 @@ import sqlalchemy as sa
 from saas.accounts.queries import accounts
 from saas.campaigns.models import Approval, ApprovalRequest, Campaign, Revision
 from saas.campaigns.rules.policy import requirement_of
-from saas.campaigns.service.requests import situation
-from saas.campaigns.types import RequestState, RevisionState
+from saas.campaigns.service.waiting import Waiting
+from saas.campaigns.service.waiting import waiting as in_review
+from saas.campaigns.types import RequestState
 from saas.http.types import Context
 from saas.kernel.ids import show
 from saas.kernel.paging import Page, PageRequest, cut
 from saas.permissions.types import Action
 from saas.platform.db import bound_tenant
 
-MOST_WAITING: Final = 100
 _Rows = sa.Select[*tuple[Any, ...]]
 
 
@@ -60,20 +60,9 @@ class Line:
 
 def waiting(context: Context, *, project_id: UUID | None) -> list[Line]:
     """Return what is in review where the reader may approve, the earliest start first; `mine`: they can decide now."""
-    tenant, projects = bound_tenant(context.session), context.actor.projects(Action.CAMPAIGN_APPROVE)
-    if projects is not None and not projects:
-        return []
-    found = (
-        sa.select(Campaign, Revision)
-        .join(Revision, sa.and_(Revision.tenant_id == tenant, Revision.campaign_id == Campaign.campaign_id))
-        .where(Campaign.tenant_id == tenant, Revision.state == RevisionState.IN_REVIEW)
-        .where(*_within(projects, project_id))
-        .order_by(Revision.planned_at.asc().nulls_last(), Revision.submitted_at)
-        .limit(MOST_WAITING)
-    )
-    rows = context.session.execute(found).all()
-    names = _names(context, [revision.submitted_by for _, revision in rows])
-    return [_waits(context, campaign, revision, names) for campaign, revision in rows]
+    found = in_review(context.session, actor=context.actor, project_id=project_id)
+    names = _names(context, [each.revision.submitted_by for each in found])
+    return [_waits(each, names) for each in found]
 
 
 def counts(context: Context, *, project_id: UUID | None, waiting_now: Sequence[Line]) -> dict[Tab, int]:
@@ -153,12 +142,11 @@ def _names(context: Context, ids: Sequence[UUID | None]) -> dict[UUID, str]:
     return {key: row.name for key, row in accounts(context.session, [each for each in ids if each]).items()}
 
 
-def _waits(context: Context, campaign: Campaign, row: Revision, names: Mapping[UUID, str]) -> Line:
-    found = situation(context.session, row, project_id=campaign.project_id)
-    me = context.actor.account_id
+def _waits(each: Waiting, names: Mapping[UUID, str]) -> Line:
+    row, found = each.revision, each.situation
     return Line(
-        show("cam", campaign.campaign_id),
-        campaign.name,
+        show("cam", each.campaign.campaign_id),
+        each.campaign.name,
         row.no,
         row.state,
         names.get(row.submitted_by, "") if row.submitted_by else "",
@@ -166,8 +154,8 @@ def _waits(context: Context, campaign: Campaign, row: Revision, names: Mapping[U
         row.planned_at,
         found.request.deadline if found else None,
         row.audience_count,
-        mine=found is not None and me in found.standing.may_decide,
-        own=found is not None and me in found.editors,
+        mine=each.mine,
+        own=each.own,
         signed=len(found.standing.counted) if found else 0,
         needed=found.asked.needed if found else 1,
     )

@@ -11,7 +11,7 @@ from saas.campaigns import queries
 from saas.campaigns.models import Revision
 from saas.campaigns.schemas.campaigns import SignatureIn
 from saas.campaigns.schemas.policies import CommentArguments
-from saas.campaigns.service import approval, comments
+from saas.campaigns.service import approval, comments, mailed
 from saas.campaigns.types import RevisionState
 from saas.http.fields import path_id
 from saas.http.shell import endpoint
@@ -116,6 +116,27 @@ def approve(context: Context, campaign_id: str, no: int) -> Response:
         )
 
     return _decide(context, campaign_id, no, act, _signed_word)
+
+
+@blp.post("/campaigns/<campaign_id>/revisions/<int:no>/links/<outside_id>/resend")
+@endpoint(Scope.TENANT, Action.CAMPAIGN_SUBMIT)
+def resend_link(context: Context, campaign_id: str, no: int, outside_id: str) -> Response:
+    """Send an outside approver another link; the one before it ends now."""
+    found = find(context, campaign_id)
+    try:
+        link = mailed.send_again(
+            context.session,
+            actor=context.actor,
+            campaign_id=found.campaign.campaign_id,
+            no=no,
+            outside_id=path_id("out", outside_id, what="outside approver"),
+            now=context.now,
+        )
+        text, kind = gettext("A new link goes to %(name)s. The one before it has ended.", name=link.name), "success"
+    except Conflict as error:
+        context.session.rollback()
+        text, kind = error.detail, "warning"
+    return go("web_review.show", campaign_id=found.id, no=no, text=text, kind=kind, _anchor="mailed")
 
 
 @blp.post("/campaigns/<campaign_id>/comments")
@@ -233,6 +254,7 @@ def _whose() -> alone.Whose:
 
 def _show(context: Context, found: Found, row: Revision, typed: dict[str, str], error: str, *, status: int) -> Response:
     campaign = found.campaign
+    may_ask = context.actor.may(Action.CAMPAIGN_SUBMIT, campaign.project_id)
     sees = context.actor.may(Action.CONTACT_READ, campaign.project_id)
 
     def frame(no: int, step_no: int, contact_id: UUID | None) -> str:
@@ -253,6 +275,9 @@ def _show(context: Context, found: Found, row: Revision, typed: dict[str, str], 
         moves=view.moves(context.actor, campaign, row),
         badge=view.revision_badge(campaign, row),
         waits=row.state == RevisionState.IN_REVIEW,
+        mailed=mailed.mailed(context.session, actor=context.actor, campaign=campaign, row=row, now=context.now)
+        if may_ask
+        else [],
         typed=typed,
         error=error,
     )

@@ -64,6 +64,7 @@ def values(context: Context, campaign: Campaign, row: Revision, *, frame: Frame,
         "speed_word": delivery.speed_word,
         "waves_word": delivery.waves_word,
         "cap_word": delivery.cap_word,
+        "quiet_word": delivery.quiet_word,
         "span_word": delivery.span_word,
         "lead": view.lead(context.settings.publish_lead_s),
     }
@@ -105,7 +106,8 @@ def _sample_no(found: reviews.Review) -> int:
 def _checks(context: Context, row: Revision, found: reviews.Review) -> list[tuple[str, str]]:
     """Return what was looked at, as (kind, sentence); what needs attention first."""
     people = [*_check_people(row, found), *_check_quota(context, found)]
-    looked = [*people, *_check_time(row, found), *_check_channels(context, row), *_check_messages(found)]
+    times = [*_check_time(row, found), *_check_quiet(context, row, found)]
+    looked = [*people, *times, *_check_channels(context, row), *_check_messages(found)]
     return sorted(looked, key=lambda check: check[0] == "ok")
 
 
@@ -142,10 +144,26 @@ def _check_time(row: Revision, found: reviews.Review) -> list[tuple[str, str]]:
     if row.planned_at is None or row.state != RevisionState.IN_REVIEW:
         return []
     if found.effective_if_approved_now is None:
-        return [("bad", gettext("The planned time has passed. It needs a new time before anybody can sign it."))]
+        return [("warn", gettext("The planned time has passed. Approved now, it waits until a new start is chosen."))]
     if found.effective_if_approved_now > row.planned_at:
         return [("warn", gettext("Signed now, it starts later than planned, because a start needs its lead."))]
     return [("ok", gettext("The planned time lies ahead."))]
+
+
+def _check_quiet(context: Context, row: Revision, found: reviews.Review) -> list[tuple[str, str]]:
+    """Return a warning where it starts in quiet hours, as long as that lies ahead."""
+    starts, until = row.effective_at or found.effective_if_approved_now, found.settings.quiet_until
+    if starts is None or until is None or until <= context.now:
+        return []
+    zone = found.time_zone or "UTC"
+    start, leave = (words.when(moment, zone, now=context.now) for moment in (starts, until))
+    text = gettext(
+        "It starts %(start)s, in quiet hours: the first messages leave %(leave)s (%(city)s).",
+        start=start,
+        leave=leave,
+        city=words.city(zone),
+    )
+    return [("warn", text)]
 
 
 def _check_channels(context: Context, row: Revision) -> list[tuple[str, str]]:

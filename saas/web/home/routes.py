@@ -44,12 +44,13 @@ class Task:
 def show(context: Context) -> Response:
     """Show the workspace's home."""
     reads = context.actor.may_somewhere(Action.CAMPAIGN_READ)
-    tasks = _tasks(context)
+    tasks, mine = _tasks(context), waiting(context)
     return page(
         "home/show.html",
         context,
         first_name=context.actor.name.split()[0] if context.actor.name else "",
-        waiting=waiting(context)[:_SHOWN],
+        waiting=mine[:_SHOWN],
+        waiting_count=len(mine),
         coming=_some(context, CampaignState.SCHEDULED) if reads else [],
         running=_some(context, CampaignState.ACTIVE) if reads else [],
         reads=reads,

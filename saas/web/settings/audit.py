@@ -18,6 +18,7 @@ from saas.http.shell import endpoint
 from saas.http.types import Context, Scope
 from saas.kernel.errors import DomainError
 from saas.kernel.ids import BadId, parse, show
+from saas.kernel.moments import is_given
 from saas.kernel.paging import MAX_LIMIT, PageRequest
 from saas.permissions.types import Action
 from saas.reports import policy, service
@@ -97,10 +98,16 @@ def _wanted(values: dict[str, str]) -> tuple[Wanted, dict[str, str]]:
     wrong: dict[str, str] = {}
     days: dict[str, datetime | None] = {}
     for name, more in (("from", 0), ("to", 1)):
+        days[name] = None
         try:
-            days[name] = _midnight(values[name], more) if values[name] else None
-        except (ValueError, OverflowError):
-            days[name], wrong[name] = None, gettext("Write a day, as 2026-11-30.")
+            day = date.fromisoformat(values[name]) if values[name] else None
+        except ValueError:
+            wrong[name] = gettext("Write a day, as 2026-11-30.")
+            continue
+        if day is not None and not is_given(day):
+            wrong[name] = gettext("Choose a date in the years 2000 to 2199.")
+        elif day is not None:
+            days[name] = _midnight(day, more)
     actor_id = None
     if values["actor"]:
         kind = values["actor"].partition("_")[0]
@@ -112,9 +119,9 @@ def _wanted(values: dict[str, str]) -> tuple[Wanted, dict[str, str]]:
     return wanted, wrong
 
 
-def _midnight(text: str, more: int) -> datetime:
+def _midnight(day: date, more: int) -> datetime:
     """Return when a day of the workspace's zone begins, or so many days later."""
-    return datetime.combine(date.fromisoformat(text) + timedelta(days=more), time(), ZoneInfo(frame().zone))
+    return datetime.combine(day + timedelta(days=more), time(), ZoneInfo(frame().zone))
 
 
 def _people(context: Context) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ from uuid import UUID
 from flask import Response, request, url_for
 from flask_babel import gettext
 
+from saas.campaigns.service.eligible import resting_on
 from saas.http.fields import path_id
 from saas.http.shell import endpoint
 from saas.http.types import Context, Scope
@@ -159,4 +160,9 @@ def show_detail(context: Context, member: Member, values: dict[str, str], errors
         places=places.options(context, Action.MEMBER_WRITE),
         may_write=context.actor.may(Action.MEMBER_WRITE, member.project_id),
         denied=unless_may(context.actor, Action.MEMBER_WRITE, member.project_id),
+        resting=[
+            (row.name, url_for("web_campaigns.show_campaign", campaign_id=show("cam", row.campaign_id)))
+            for row in resting_on(context.session, member.account_id)
+            if context.actor.may(Action.CAMPAIGN_READ, row.project_id)
+        ],
     )

@@ -10,13 +10,14 @@ from flask_babel import gettext
 from saas.accounts.queries import accounts
 from saas.campaigns import queries
 from saas.campaigns.routes.policies import replayed
-from saas.campaigns.schemas.policies import OutsideIn, PolicyIn, RuleIn
-from saas.campaigns.service import policies
+from saas.campaigns.schemas.policies import CodeWordIn, OutsideIn, PolicyIn, RuleIn
+from saas.campaigns.service import code_word as code_words
+from saas.campaigns.service import mailed, policies
 from saas.channels import queries as channels
 from saas.http.fields import path_id
 from saas.http.shell import endpoint
 from saas.http.types import Context, Scope
-from saas.kernel.errors import DomainError
+from saas.kernel.errors import Conflict, DomainError, Invalid
 from saas.kernel.ids import show
 from saas.kernel.paging import MAX_LIMIT, PageRequest
 from saas.permissions.policy import require
@@ -80,11 +81,12 @@ def save(context: Context) -> Response:
 def add_outside(context: Context) -> Response:
     """List an outside approver."""
     values = forms.typed("email", "name")
-    loaded = load(OutsideIn(), values)
+    loaded = load(OutsideIn(), {**values, "code_word": request.form.get("code_word", "").strip() or None})
     errors = loaded.errors
     if not errors:
         try:
-            policies.list_outside(context.session, actor=context.actor, now=context.now, **loaded.body)
+            cost = context.settings.password_cost
+            policies.list_outside(context.session, actor=context.actor, cost=cost, now=context.now, **loaded.body)
         except DomainError as error:
             context.session.rollback()
             errors = beside(error)
@@ -100,6 +102,44 @@ def revoke_outside(context: Context, outside_id: str) -> Response:
     found = path_id("out", outside_id, what="outside approver")
     policies.revoke_outside(context.session, actor=context.actor, outside_id=found, now=context.now)
     return go("web_settings.policies", text=gettext("Taken off the list. What they signed no longer counts."))
+
+
+@endpoint(Scope.TENANT, Action.POLICY_WRITE)
+def set_code_word(context: Context, outside_id: str) -> Response:
+    """Set or change the code word that links ask an outside approver for."""
+    found = path_id("out", outside_id, what="outside approver")
+    loaded = load(CodeWordIn(), {"code_word": request.form.get("code_word", "").strip()})
+    text, kind = " ".join(loaded.errors.values()), "error"
+    if not loaded.errors:
+        try:
+            row = code_words.set_code_word(
+                context.session,
+                actor=context.actor,
+                outside_id=found,
+                code_word=loaded.body["code_word"],
+                cost=context.settings.password_cost,
+                now=context.now,
+            )
+        except Invalid as error:
+            context.session.rollback()
+            text = error.detail
+        else:
+            said = gettext("The code word of %(name)s is set. Tell it to them by another way than mail.", name=row.name)
+            text, kind = str(said), "success"
+    return go("web_settings.policies", text=text, kind=kind)
+
+
+@endpoint(Scope.TENANT, Action.POLICY_WRITE)
+def confirm_again(context: Context, outside_id: str) -> Response:
+    """Send the mail again by which an outside approver confirms their address."""
+    found = path_id("out", outside_id, what="outside approver")
+    try:
+        row = mailed.confirm_again(context.session, actor=context.actor, outside_id=found, now=context.now)
+        text, kind = gettext("Another link goes to %(email)s. The one before it has ended.", email=row.email), "success"
+    except Conflict as error:
+        context.session.rollback()
+        text, kind = error.detail, "warning"
+    return go("web_settings.policies", text=text, kind=kind)
 
 
 def _index(context: Context, values: dict[str, str], errors: dict[str, str]) -> Response:
@@ -194,14 +234,16 @@ def _people(context: Context, action: Action, project_id: UUID | None) -> list[t
 
 
 def _names(context: Context, rules: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Return the names of everything that rules mention."""
+    """Return the names of everything that rules mention; of people only while they have a role in this workspace."""
     mentioned = [each for rule in rules for stage in rule["then"]["stages"] for each in stage["accounts"]]
     mentioned += [each for rule in rules for each in rule["then"]["copies"]]
-    people = accounts(context.session, [path_id("acc", each, what="person") for each in mentioned])
+    ids = {path_id("acc", each, what="person") for each in mentioned}
+    people = accounts(context.session, list(tenants.members_among(context.session, ids)))
     projects = tenants.projects(context.session, only=None, page=_ALL).rows
     used = channels.channels(context.session, _ALL).rows
     return (
-        {show("acc", each): row.name for each, row in people.items()}
+        {show("acc", each): gettext("somebody without a role here") for each in ids}
+        | {show("acc", each): row.name for each, row in people.items()}
         | {show("prj", row.project_id): row.name for row in projects}
         | {show("chn", row.channel_id): row.name for row in used}
         | {show("out", row.outside_id): row.name for row in policies.outside_approvers(context.session)}

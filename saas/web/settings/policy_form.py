@@ -41,6 +41,7 @@ def new_rule() -> dict[str, Any]:
             "publisher": "approval",
             "drift": {"percent": 20, "people": 100},
             "reminders": {"before_min": 120, "after_min": 60},
+            "code_word": False,
         },
     }
 
@@ -103,6 +104,8 @@ def requirement_words(then: Mapping[str, Any], names: Mapping[str, str]) -> str:
             if of_start
             else gettext("; within %(num)s h", num=hours)
         )
+    if then.get("code_word"):
+        text += str(gettext("; links ask for a code word"))
     if then["copies"]:
         text += str(gettext("; copy to %(who)s", who=_either([names.get(each, each) for each in then["copies"]])))
     return text
@@ -160,6 +163,7 @@ def _rule(form: MultiDict[str, str], at: str) -> dict[str, Any]:
             "publisher": form.get(f"{at}publisher", "approval"),
             "drift": {name: whole(form.get(f"{at}drift_{name}", "")) for name in ("percent", "people")},
             "reminders": {name: whole(form.get(f"{at}{name}", "")) for name in ("before_min", "after_min")},
+            "code_word": f"{at}code_word" in form,
         },
     }
 

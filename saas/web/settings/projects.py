@@ -26,7 +26,9 @@ from saas.web.denied import unless_may
 from saas.web.refusals import beside, load
 from saas.web.shell import go, page
 
-_FOLLOWED: Final = ("marketing_channel_id", "transactional_channel_id", "time_zone", "language")
+_FOLLOWED: Final = (
+    "marketing_channel_id", "transactional_channel_id", "time_zone", "language", "quiet_from", "quiet_until",
+)  # fmt: skip
 _FIELDS: Final = {f"/{name}": name for name in ("name", *_FOLLOWED, "approvers")}
 
 
@@ -139,7 +141,7 @@ def _values(row: Project) -> dict[str, Any]:
         name: show("chn", found) if (found := getattr(row, name)) else ""
         for name in ("marketing_channel_id", "transactional_channel_id")
     }
-    words = {name: getattr(row, name) for name in ("name", "time_zone", "language", "version")}
+    words = {name: getattr(row, name) for name in ("name", *_FOLLOWED, "version")}
     return {**words, **channels, "approvers": [show("acc", account_id) for account_id in row.approvers]}
 
 

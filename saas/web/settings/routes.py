@@ -56,6 +56,8 @@ blp.add_url_rule("/policies", "policies", policies.index)
 blp.add_url_rule("/policies/rules", "policy", policies.edit)
 blp.add_url_rule("/policies/rules", "save_policy", policies.save, methods=["POST"])
 blp.add_url_rule("/policies/outside", "add_outside", policies.add_outside, methods=["POST"])
+blp.add_url_rule("/policies/outside/<outside_id>/code-word", "set_code_word", policies.set_code_word, methods=["POST"])
+blp.add_url_rule("/policies/outside/<outside_id>/resend", "confirm_again", policies.confirm_again, methods=["POST"])
 blp.add_url_rule("/policies/outside/<outside_id>/remove", "revoke_outside", policies.revoke_outside, methods=["POST"])
 
 blp.add_url_rule("/projects", "projects", projects.index)

@@ -78,8 +78,9 @@ def test_r9_what_would_be_held_again_does_not_go_on_and_says_what_to_do(
 ):
     at = scenes.soon()
     campaign_id, _ = scenes.approved_campaign(world, world.a, people=3, port=sink.port, at=at)
+    room.at(at).run(Queue.MAINTENANCE)
     change_channel(world, column, value)
-    room.at(at).run()
+    room.run()
     assert seen(manager, campaign_id)["held_reason"] == "the channel configuration changed after it was signed"
     refused = manager.post(f"/campaigns/{campaign_id}/resume")
     assert codes(refused) == (409, "not_as_signed")

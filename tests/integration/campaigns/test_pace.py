@@ -1,6 +1,7 @@
 """What a campaign's page says of its speed and its end: messages, not people, and no end while nothing leaves (S15)."""
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
@@ -11,6 +12,7 @@ from saas.notices.types import AlertKind
 from saas.permissions.types import Role
 from saas.platform.agenda.types import Queue
 from saas.sending.models import ChannelHealth
+from saas.web import words
 from tests import scenes
 from tests.engine_room import engine_room
 from tests.smtp_sink import SmtpSink
@@ -33,14 +35,30 @@ def room(app, app_settings, sink, empty_agenda):
         yield found
 
 
+def hours(begin, end):
+    """Quiet hours of a draft, so many hours from now."""
+    now = SystemClock().now().astimezone(ZoneInfo(scenes.ZONE))
+    first, last = (now + timedelta(hours=number) for number in (begin, end))
+    return {"use": "own", "from": f"{first:%H:%M}", "until": f"{last:%H:%M}"}
+
+
 @pytest.fixture
-def campaign_id(world, room, sink):
+def quiet():
+    """Quiet hours of the campaign: none, unless a test says from and until in how many hours."""
+    return
+
+
+@pytest.fixture
+def campaign_id(world, room, sink, quiet):
     """A campaign to 30 people of whom five are settled after an hour: three were sent to, two never agreed."""
     at = scenes.soon()
     list_id, _ = scenes.add_people(world, world.a, 30)
     channel = scenes.add_channel(world, world.a, sink.port, rate_per_minute=300)
     found = scenes.make_campaign(world, world.a)
-    scenes.save(world, world.a, found, scenes.dated_draft(list_id, channel, at))
+    draft = scenes.dated_draft(list_id, channel, at)
+    if quiet is not None:
+        draft["settings"] = {"quiet_hours": hours(*quiet)}
+    scenes.save(world, world.a, found, draft)
     scenes.approve(world, world.a, found, scenes.submit(world, world.a, found))
     change(
         world, "DELETE FROM consent WHERE contact_id IN (SELECT contact_id FROM contact ORDER BY contact_id LIMIT 2)"
@@ -92,3 +110,48 @@ def test_s15_a_paused_campaign_tells_neither(world, campaign_id):
     manager = world.client(world.a, Role.MANAGER)
     manager.post(f"/campaigns/{campaign_id}/pause")
     assert "messages an hour so far" not in page(world, campaign_id)
+
+
+@pytest.mark.parametrize("quiet", [(2, 4)])
+def test_r14_the_end_that_is_told_counts_the_quiet_hours_before_it(world, campaign_id):
+    """Five are settled after an hour, so the others take five; two more of which nothing leaves lie between."""
+    now = SystemClock().now()
+    told = [words.when(now + timedelta(hours=7, minutes=more), scenes.ZONE, now=now) for more in (0, 1)]
+    found = page(world, campaign_id)
+    assert any(f"{END} {moment}." in found for moment in told)
+
+
+def test_r14_a_campaign_in_quiet_hours_says_until_when(world, room, sink):
+    at = scenes.soon()
+    list_id, _ = scenes.add_people(world, world.a, 4)
+    campaign_id = scenes.make_campaign(world, world.a)
+    draft = scenes.dated_draft(list_id, scenes.add_channel(world, world.a, sink.port), at)
+    draft["settings"] = {"quiet_hours": hours(-1, 5)}
+    scenes.save(world, world.a, campaign_id, draft)
+    scenes.approve(world, world.a, campaign_id, scenes.submit(world, world.a, campaign_id))
+    room.at(at).run(Queue.MAINTENANCE)
+    assert room.run(Queue.BULK) == 1
+    found = page(world, campaign_id)
+    assert f"Quiet hours until {words.when(in_hours(5), scenes.ZONE, now=SystemClock().now())}, in 5 hours." in found
+    assert "The next messages leave" not in found, "it is the same moment"
+    assert sink.messages == []
+
+
+def test_r14_a_campaign_on_call_says_what_becomes_of_calls(world, room, sink):
+    campaign_id = scenes.make_campaign(world, world.a, kind="api")
+    draft = scenes.api_draft(scenes.add_channel(world, world.a, sink.port)) | {"topic": "newsletter"}
+    draft["steps"][0]["content"] = {"subject": "Hi", "html": scenes.HTML, "text": scenes.TEXT}
+    draft["settings"] = {"quiet_hours": hours(-1, 5)}
+    scenes.save(world, world.a, campaign_id, draft)
+    scenes.approve(world, world.a, campaign_id, scenes.submit(world, world.a, campaign_id))
+    _, (address,) = scenes.add_people(world, world.a, 1)
+    room.at(SystemClock().now() + timedelta(seconds=1)).run()
+    body = {"recipients": [{"email": address, "context": {"reset_url": "https://id.northwind.example/r"}}]}
+    assert world.key(world.a).post(f"/campaigns/{campaign_id}/trigger", body).status_code == 202
+    found = page(world, campaign_id)
+    assert "Quiet hours until" in found
+    assert "Calls are accepted; their messages leave then." in found
+
+
+def in_hours(number):
+    return (SystemClock().now() + timedelta(hours=number)).replace(second=0, microsecond=0)

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from saas.campaigns.service.requests import resting_on
+from saas.campaigns.service.eligible import resting_on
 from saas.kernel.ids import show
 from saas.permissions.types import Role
 from saas.platform.agenda.types import Queue
@@ -91,6 +91,10 @@ def test_what_rests_on_a_signature_is_known_before_the_role_is_taken(world, sink
         (found,) = resting_on(session, world.a.accounts[Role.APPROVER])
         assert show("cam", found.campaign_id) == campaign_id
         assert list(resting_on(session, world.a.accounts[Role.ADMIN])) == []
+    member = f"/w/{world.a.wsp}/settings/members/{show('acc', world.a.accounts[Role.APPROVER])}"
+    page = world.client(world.a, Role.ADMIN).http.get(member)
+    assert page.status_code == 200
+    assert "A campaign that has not ended rests on their signature" in page.text and found.name in page.text
 
 
 def test_another_approver_signs_in_their_place(world, room, sink, admin):

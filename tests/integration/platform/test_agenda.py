@@ -66,7 +66,7 @@ def test_a_failing_piece_is_kept_with_its_error_and_tried_again(world, engine, c
 
     loop = doer(engine, fail_once, clock)
     arm_for(engine, world.a, "x", clock.now())
-    assert work(loop, Queue.BULK) == 1
+    assert work(loop, Queue.BULK, visit_s=0.5) == 1
     (row,) = rows(engine)
     assert (row["failures"], row["last_error"]) == (1, "ValueError: no luck")
     assert row["due_at"] > clock.now()
@@ -83,7 +83,7 @@ def test_what_a_failing_piece_wrote_is_undone(world, engine, clock, empty_agenda
         raise ValueError("late")
 
     arm_for(engine, world.a, "x", clock.now())
-    work(doer(engine, write_and_fail, clock), Queue.BULK)
+    work(doer(engine, write_and_fail, clock), Queue.BULK, visit_s=0.5)
     with tenant_session(engine, world.a.tenant_id) as session:
         assert session.execute(sa.text("SELECT count(*) FROM attribute")).scalar() == 0
 

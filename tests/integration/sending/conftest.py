@@ -20,6 +20,11 @@ class WatchedSink(SmtpSink):
             self.after()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _alone(nobody_else):
+    """No workspace but those of this module's tests."""
+
+
 @pytest.fixture
 def sink():
     with WatchedSink() as found:

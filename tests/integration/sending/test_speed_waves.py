@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from saas.kernel.clock import SystemClock
 from saas.ledger.models import Chunk, Entry
 from saas.permissions.types import Role
 from saas.platform.agenda.types import Queue
@@ -148,7 +149,7 @@ def test_people_of_a_call_are_cut_by_the_channels_rate(world, room, sink):
     campaign_id = scenes.make_campaign(world, world.a, kind="api", purpose="transactional")
     scenes.save(world, world.a, campaign_id, scenes.api_draft(channel))
     scenes.approve(world, world.a, campaign_id, scenes.submit(world, world.a, campaign_id))
-    room.later(1).run()
+    room.at(SystemClock().now()).run()
     body = {"recipients": [{"email": a, "context": {"reset_url": "https://id.northwind.example/r"}} for a in addresses]}
     assert world.key(world.a).post(f"/campaigns/{campaign_id}/trigger", body).status_code == 202
     assert [len(chunk.entry_ids) for chunk in chunks(world)] == [2, 2, 1]

@@ -20,7 +20,7 @@ def reset(world, room, sink):
     campaign_id = scenes.make_campaign(world, world.a, kind="api", purpose="transactional")
     scenes.save(world, world.a, campaign_id, scenes.api_draft(channel))
     scenes.approve(world, world.a, campaign_id, scenes.submit(world, world.a, campaign_id))
-    room.later(1).run()
+    room.at(SystemClock().now()).run()
     return campaign_id, addresses
 
 

@@ -18,6 +18,11 @@ from tests.integration.workers.rig import LIMIT_S, Fleet, OwnValkey, SlowSink, w
 from tests.worlds import bound
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _alone(nobody_else):
+    """No workspace but those of this module's tests."""
+
+
 @pytest.fixture
 def valkey():
     found = OwnValkey()

@@ -1,6 +1,7 @@
 """The exported chain as a file (U2, security.md L): checked without a database, whatever is changed is found at its entry."""
 
 import json
+import re
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
@@ -187,6 +188,12 @@ def test_u2_an_entry_behind_the_head_is_found():
     longer = chain(LENGTH + 1)
     lines = [*exported(longer[:-1]), entry_line(*longer[-1])]
     assert checked(lines) == Break(LENGTH + 1, Flaw.BEYOND)
+
+
+def test_u2_another_spelling_of_the_same_moment_is_found():
+    lines = exported(chain())
+    lines[4] = re.sub(r"(\d{4}-\d\d-\d\d)T", r"\1 ", lines[4])
+    assert checked(lines) == Break(4, Flaw.EDITED)
 
 
 @given(st.integers(0, LENGTH), st.data())

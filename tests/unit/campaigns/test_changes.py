@@ -11,7 +11,7 @@ from saas.campaigns.rules.document import canonical
 DOCUMENT = {
     "format": 1, "campaign_id": "c", "kind": "dated", "purpose": "marketing", "topic": "newsletter",
     "audience": {"list_id": "l", "rule": None}, "payload": [], "workspace": {"name": "Northwind"},
-    "time_zone": "Europe/Oslo", "settings": {"speed_per_hour": None, "waves": [], "frequency_cap": None},
+    "time_zone": "Europe/Oslo", "settings": {"speed_per_hour": None, "waves": [], "frequency_cap": None, "quiet_hours": None},
     "steps": [{
         "step_no": 1, "kind": "email", "name": "Invitation", "channel_id": "x",
         "channel": {"kind": "smtp", "from_name": "N", "from_address": "a@n.example", "reply_to": None, "host": "h"},
@@ -39,6 +39,7 @@ def inside(room, path, value):
     (lambda d: d["settings"].update(speed_per_hour=9), Changed.SPEED),
     (lambda d: d["settings"].update(waves=[1]), Changed.WAVES),
     (lambda d: d["settings"].update(frequency_cap={}), Changed.FREQUENCY_CAP),
+    (lambda d: d["settings"].update(quiet_hours={"from": "21:00", "until": "08:00"}), Changed.QUIET_HOURS),
     (lambda d: d.update(purpose="transactional"), Changed.OTHER),
     (lambda d: d.update(new="thing"), Changed.OTHER),
     (step("at", None), Changed.START), (step("name", "x"), Changed.STEPS), (step("channel_id", "y"), Changed.CHANNEL),
@@ -62,6 +63,12 @@ def test_u1_several_parts_stand_in_one_order_and_the_same_is_nothing():
     assert changed_parts(DOCUMENT, after) == (Changed.START, Changed.SUBJECT)
     assert changed_parts(DOCUMENT, json.loads(json.dumps(DOCUMENT))) == ()
     assert changed_in_bytes(canonical(DOCUMENT), canonical(after)) == (Changed.START, Changed.SUBJECT)
+
+
+def test_u1_a_document_from_before_there_were_quiet_hours_says_that_there_are_none():
+    before = copy.deepcopy(DOCUMENT)
+    del before["settings"]["quiet_hours"]
+    assert changed_parts(before, DOCUMENT) == changed_parts(DOCUMENT, before) == ()
 
 
 def test_u1_a_step_more_or_less_is_a_change_of_steps():

@@ -1,11 +1,14 @@
 """Speed, waves and frequency caps: what may be chosen, what is signed, how long it takes."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from saas.campaigns.rules.delivery import MAX_AFTER_MINUTES, MAX_SPEED, bad_delivery, resolved, takes_s
 from saas.campaigns.rules.document import FrequencyCap, Wave
+from saas.campaigns.rules.quiet import Nights, QuietHours
 
 
 def wave(percent, after):
@@ -24,6 +27,7 @@ GOOD = [wave(10, 0), wave(90, 120)]
     [
         {}, {"speed_per_hour": None, "waves": [], "frequency_cap": {"use": "workspace"}}, {"speed_per_hour": 1},
         {"speed_per_hour": MAX_SPEED}, {"waves": GOOD}, {"waves": [wave(5, no * 10) for no in range(20)]},
+        {"quiet_hours": {"use": "none"}}, {"quiet_hours": {"use": "own", "from": "21:00", "until": "08:00"}},
         {"frequency_cap": {"use": "own", "messages": 0, "days": 1}}, {"frequency_cap": {"use": "none"}},
         {"frequency_cap": {"use": "own", "messages": 3, "days": 90}}, {"waves": [wave(99, 0), wave(1, MAX_AFTER_MINUTES)]},
     ],
@@ -55,6 +59,11 @@ def test_what_may_be_chosen(settings):
         ({"frequency_cap": {"use": "own", "messages": 1, "days": 0}}, ["/settings/frequency_cap/days"]),
         ({"frequency_cap": {"use": "own", "messages": -1, "days": 7}}, ["/settings/frequency_cap/messages"]),
         ({"frequency_cap": {"use": "theirs"}}, ["/settings/frequency_cap/use"]),
+        ({"quiet_hours": {"use": "theirs"}}, ["/settings/quiet_hours/use"]),
+        ({"quiet_hours": {"use": "own"}}, ["/settings/quiet_hours/from", "/settings/quiet_hours/until"]),
+        ({"quiet_hours": {"use": "own", "from": "21:00", "until": "24:00"}}, ["/settings/quiet_hours/until"]),
+        ({"quiet_hours": {"use": "own", "from": "9:00", "until": "08:00"}}, ["/settings/quiet_hours/from"]),
+        ({"quiet_hours": {"use": "own", "from": "08:00", "until": "08:00"}}, ["/settings/quiet_hours/until"]),
     ],
 )  # fmt: skip
 def test_each_fault_has_its_place(settings, wrong):
@@ -75,13 +84,59 @@ def test_s15_the_workspaces_cap_is_written_down_as_it_is_now():
     said = FrequencyCap(3, 7)
     three = {"messages": 3, "days": 7}
     for settings in ({}, {"frequency_cap": {"use": "workspace", "messages": 9, "days": 9}}):
-        assert resolved(settings, marketing=True, workspace=said)["frequency_cap"] == three
-        assert resolved(settings, marketing=True, workspace=None)["frequency_cap"] is None
-        assert resolved(settings, marketing=False, workspace=said)["frequency_cap"] is None
+        assert resolved(settings, marketing=True, workspace=said, project=None)["frequency_cap"] == three
+        assert resolved(settings, marketing=True, workspace=None, project=None)["frequency_cap"] is None
+        assert resolved(settings, marketing=False, workspace=said, project=None)["frequency_cap"] is None
     own = {"frequency_cap": {"use": "own", "messages": 0, "days": 2}}
-    assert resolved(own, marketing=True, workspace=said)["frequency_cap"] == {"messages": 0, "days": 2}
-    assert resolved({"frequency_cap": {"use": "none"}}, marketing=True, workspace=said)["frequency_cap"] is None
-    assert resolved({}, marketing=True, workspace=None) == {"speed_per_hour": None, "waves": [], "frequency_cap": None}
+    assert resolved(own, marketing=True, workspace=said, project=None)["frequency_cap"] == {"messages": 0, "days": 2}
+    assert (
+        resolved({"frequency_cap": {"use": "none"}}, marketing=True, workspace=said, project=None)["frequency_cap"]
+        is None
+    )
+    assert resolved({}, marketing=True, workspace=None, project=None) == {
+        "speed_per_hour": None, "waves": [], "frequency_cap": None, "quiet_hours": None,
+    }  # fmt: skip
+
+
+NIGHT = QuietHours.of("21:00", "08:00")
+
+
+def test_r14_the_projects_quiet_hours_are_written_down_as_they_are_now():
+    def quiet(settings, *, marketing=True, project=NIGHT):
+        return resolved(settings, marketing=marketing, workspace=None, project=project)["quiet_hours"]
+
+    for settings in ({}, {"quiet_hours": {"use": "project", "from": "12:00", "until": "13:00"}}):
+        assert quiet(settings) == {"from": "21:00", "until": "08:00"}
+        assert quiet(settings, project=None) is None
+        assert quiet(settings, marketing=False) is None, "transactional messages never wait"
+    own = {"quiet_hours": {"use": "own", "from": "00:00", "until": "06:30"}}
+    assert quiet(own) == quiet(own, project=None) == {"from": "00:00", "until": "06:30"}
+    assert quiet({"quiet_hours": {"use": "none"}}) is None
+
+
+def test_r14_transactional_messages_have_no_quiet_hours_of_their_own():
+    own = {"quiet_hours": {"use": "own", "from": "21:00", "until": "08:00"}}
+    assert pointers(own, dated=False) == []
+    assert pointers(own, dated=False, marketing=False) == ["/settings/quiet_hours"]
+    assert pointers({"quiet_hours": {"use": "project"}}, dated=False, marketing=False) == []
+
+
+def test_r14_the_clock_stops_in_quiet_hours():
+    """A start at noon UTC: nine hours until the night, eleven in it."""
+    noon = datetime(2026, 11, 30, 12, tzinfo=UTC)
+
+    def takes(people, *, start=noon, **how):
+        return takes_s(
+            people, **{"speed_per_hour": None, "waves": [], **how}, nights=Nights.of(NIGHT, start=start, zone="UTC")
+        )
+
+    hour = 3600
+    assert takes(9000, speed_per_hour=1000) == 9 * hour, "done when it begins"
+    assert takes(9001, speed_per_hour=1000) == pytest.approx(20 * hour + 3.6, abs=1)
+    assert takes(10_000, rate_per_minute=1000 / 60) == pytest.approx(21 * hour, abs=1)
+    assert takes(1000, waves=[Wave(50, 0), Wave(50, 600)], speed_per_hour=1000) == 20 * hour + hour // 2
+    assert takes(1000, speed_per_hour=1000, start=noon + timedelta(hours=10)) == 10 * hour + hour
+    assert takes(10, start=noon + timedelta(hours=10)) is None
 
 
 def test_how_long_it_takes():

@@ -12,7 +12,8 @@ DOCUMENT = {
     "format": 1, "campaign_id": "c", "kind": "dated", "purpose": "marketing", "topic": "newsletter",
     "audience": {"list_id": "l", "rule": {"all": []}}, "payload": [], "workspace": {"name": "Northwind Outdoor"},
     "time_zone": "Europe/Oslo",
-    "settings": {"speed_per_hour": 10, "waves": [], "frequency_cap": {"messages": 3, "days": 7}},
+    "settings": {"speed_per_hour": 10, "waves": [], "frequency_cap": {"messages": 3, "days": 7},
+                 "quiet_hours": {"from": "21:00", "until": "08:00"}},
     "steps": [
         {"step_no": 1, "kind": "email", "name": "One", "channel_id": "x", "channel": {"from_name": "Club", "host": "h"},
          "at": {"wall": "2026-11-20T07:00", "zone": "Europe/Oslo"}, "links": ["a"], "used": ["contact.a"],
@@ -24,6 +25,7 @@ LEAVES = {
     ("audience", "list_id"): Part.AUDIENCE, ("audience", "rule"): Part.AUDIENCE, ("time_zone",): Part.SCHEDULE,
     ("payload",): Part.OTHER, ("workspace", "name"): Part.OTHER, ("settings", "speed_per_hour"): Part.DELIVERY,
     ("settings", "waves"): Part.DELIVERY, ("settings", "frequency_cap"): Part.DELIVERY,
+    ("settings", "quiet_hours"): Part.DELIVERY,
     ("settings", "something_new"): Part.DELIVERY, ("something_new",): Part.OTHER,
 }  # fmt: skip
 STEP_LEAVES = {

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saas.campaigns.rules.document import Damaged, canonical, hash_of, read, tries_for_s
+from saas.campaigns.rules.quiet import QuietHours
 
 CHANNEL = "0190b0c4-0000-7000-8000-000000000001"
 DOCUMENT = {
@@ -74,6 +75,15 @@ def changed(document, path):
 def test_u1_canonical_bytes_do_not_depend_on_the_order_of_keys(document):
     assert canonical(document) == canonical(shuffled(document))
     assert json.loads(canonical(document)) == document
+
+
+@pytest.mark.parametrize(("signed", "found"), [
+    ({}, None), ({"settings": {"speed_per_hour": None}}, None), ({"settings": {"quiet_hours": None}}, None),
+    ({"settings": {"quiet_hours": {"from": "21:00", "until": "08:00"}}}, QuietHours.of("21:00", "08:00")),
+])  # fmt: skip
+def test_r14_documents_from_before_there_were_quiet_hours_have_none(signed, found):
+    stored = canonical(DOCUMENT | signed)
+    assert read(stored, expected_hash=hash_of(stored)).quiet == found
 
 
 def test_u1_canonical_bytes_are_these():
