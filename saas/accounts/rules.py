@@ -261,6 +261,11 @@ def token_hash(token: str) -> bytes:
     return sha256(token.encode()).digest()
 
 
+def is_token(text: str, *, kept: bytes | None) -> bool:
+    """Say whether a token is the one whose hash was kept, in the same time whatever is wrong; never where none was."""
+    return secrets.compare_digest(bytes(32) if kept is None else kept, token_hash(text))
+
+
 def new_token() -> str:
     """Return 256 random bits as URL-safe text."""
     return secrets.token_urlsafe(32)

@@ -3,7 +3,6 @@
 The token is the proof of the address, so every other check comes after it: whoever holds none learns nothing.
 """
 
-import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -11,6 +10,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from saas.accounts.rules import is_token
 from saas.audit import service as audit
 from saas.campaigns.models import ApprovalLink, ApprovalRequest, Campaign, OutsideApprover, Revision
 from saas.campaigns.rules import links
@@ -184,8 +184,7 @@ def _by_token(session: Session, token: str) -> ApprovalLink:
         raise LinkGone
     bind(session, found[0])
     row = session.get(ApprovalLink, found)
-    known = row.token_hash if row is not None and row.token_hash is not None else bytes(32)
-    same = secrets.compare_digest(known, links.hash_of(token))
+    same = is_token(token, kept=row.token_hash if row is not None else None)
     if row is None or not same:
         raise LinkGone
     return row

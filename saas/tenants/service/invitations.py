@@ -1,6 +1,5 @@
 """Invitations by mail: make, send, resend, withdraw, accept."""
 
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from saas.accounts import queries as accounts
 from saas.accounts.models import Account
-from saas.accounts.rules import address_key, token_hash
+from saas.accounts.rules import address_key, is_token, token_hash
 from saas.accounts.service import people as identity
 from saas.accounts.service import second_step, signing_in
 from saas.accounts.types import Origin, Refused
@@ -323,8 +322,7 @@ def _by_token(session: Session, token: str, now: datetime) -> Invitation:
         raise InvitationGone
     bind(session, found[0])
     row = session.get(Invitation, found)
-    known = row.token_hash if row is not None and row.token_hash is not None else bytes(32)
-    same = secrets.compare_digest(known, token_hash(token))
+    same = is_token(token, kept=row.token_hash if row is not None else None)
     if row is None or not same or _state(row, now) is not InvitationState.SENT:
         raise InvitationGone
     return row

@@ -1,6 +1,5 @@
 """Invitations to an agency's staff. They belong to no workspace; the agenda mails them as work of the installation."""
 
-import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -12,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from saas.accounts import queries as accounts
 from saas.accounts.models import Account
-from saas.accounts.rules import address_key, token_hash
+from saas.accounts.rules import address_key, is_token, token_hash
 from saas.accounts.service import second_step, signing_in
 from saas.accounts.types import Origin, Refused
 from saas.kernel.errors import Invalid, NotFound
@@ -254,8 +253,7 @@ def _update_open(session: Session, row: StaffInvitation, **values: object) -> St
 def _by_token(session: Session, token: str, now: datetime) -> StaffInvitation:
     found: UUID | None = read_staff_token(token)
     row = session.get(StaffInvitation, found) if found is not None else None
-    known = row.token_hash if row is not None and row.token_hash is not None else bytes(32)
-    same = secrets.compare_digest(known, token_hash(token))
+    same = is_token(token, kept=row.token_hash if row is not None else None)
     if row is None or not same or state(row, now) is not InvitationState.SENT:
         raise InvitationGone
     return row
