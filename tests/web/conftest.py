@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, BrowserContext, Page, Response
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response
 from werkzeug.serving import make_server
 
 from saas.permissions.types import Role
@@ -98,6 +98,11 @@ class Visitor:
         ]
 
 
+# htmx tells the console of a request that was given up: a newer choice replaced it, or the page was left while it
+# asked for progress. The element's kind stands behind the event's name once the element is gone.
+GIVEN_UP = ("htmx:sendAbort", "htmx:afterRequest")
+
+
 @contextmanager
 def visit(browser: Browser, server: str, **options: Any) -> Iterator[Visitor]:
     settings = {"viewport": DESK, "locale": "en-GB", "reduced_motion": "reduce", **options}
@@ -105,7 +110,12 @@ def visit(browser: Browser, server: str, **options: Any) -> Iterator[Visitor]:
     context.set_default_timeout(10_000)
     page, faults = context.new_page(), []
     page.on("pageerror", lambda error: faults.append(f"page error: {error}"))
-    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+
+    def hear(message: ConsoleMessage) -> None:
+        if message.type == "error" and not message.text.startswith(GIVEN_UP):
+            faults.append(message.text)
+
+    page.on("console", hear)
     try:
         yield Visitor(page, server, faults, script=settings.get("java_script_enabled", True))
     finally:
