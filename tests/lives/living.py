@@ -70,6 +70,10 @@ _PEOPLE = sa.text(
 )
 _DUE = "SELECT min(due_at) FROM agenda WHERE tenant_id = ANY(%s)"
 _DUE_QUEUES = "SELECT DISTINCT queue FROM agenda WHERE due_at <= %s"
+_LOCKED = """
+    WITH free AS (SELECT 1 FROM agenda WHERE due_at <= %(now)s FOR NO KEY UPDATE SKIP LOCKED)
+    SELECT (SELECT count(*) FROM agenda WHERE due_at <= %(now)s), (SELECT count(*) FROM free)
+"""
 _STATES = "SELECT campaign_id, state FROM campaign WHERE tenant_id = ANY(%s)"
 _RUNS = sa.text("SELECT run_id FROM run")
 _REGISTERED = "SELECT FROM sender WHERE owner = %s"
@@ -561,8 +565,23 @@ class Living:
     def _run(self, *queues: Queue) -> None:
         """Let the engine do what is due, as long as anything is."""
         while due := self._due_queues() & set(queues or Queue):
-            if not self.on.room.run(*sorted(due)):
+            if not self.on.room.run(*sorted(due)) and not self._is_let_go():
                 return
+
+    def _is_let_go(self) -> bool:
+        """Wait for the backends of somebody killed: what their transaction had locked is passed over until they end.
+
+        False when nothing that is due is locked: then the engine itself had a reason to leave it.
+        """
+        until = monotonic() + _BURIED_WITHIN_S
+        waited = False
+        while monotonic() < until:
+            due, free = self.on.eye.execute(_LOCKED, {"now": self.clock.at}).fetchone()
+            if due == free:
+                return waited
+            waited = True
+            time.sleep(0.001)
+        return False
 
     def _due_queues(self) -> set[Queue]:
         return {Queue(name) for (name,) in self.on.eye.execute(_DUE_QUEUES, (self.clock.at,))}
