@@ -322,10 +322,16 @@ def morning(world, settings):
         yield office, at
 
 
-def seven(days):
+@pytest.fixture
+def seven():
+    """Seven o'clock so many days after the one on which the test began."""
     today = SystemClock().now().astimezone(ZONE).date()
-    day = today + timedelta(days=days)
-    return datetime(day.year, day.month, day.day, 7, 0, 1, tzinfo=ZONE)
+
+    def at(days):
+        day = today + timedelta(days=days)
+        return datetime(day.year, day.month, day.day, 7, 0, 1, tzinfo=ZONE)
+
+    return at
 
 
 def post(world, role, path, **form):
@@ -335,7 +341,7 @@ def post(world, role, path, **form):
     )
 
 
-def test_u2_the_head_is_mailed_each_morning_once_to_each_subscriber(world, app_settings, empty_agenda):
+def test_u2_the_head_is_mailed_each_morning_once_to_each_subscriber(world, app_settings, empty_agenda, seven):
     assert post(world, Role.APPROVER, "subscribe").status_code == 303
     assert post(world, Role.ADMIN, "addresses", email="Auditor@Client.example").status_code == 303
     assert post(world, Role.ADMIN, "addresses", email="auditor@client.example").status_code == 422  # once is enough
@@ -366,7 +372,7 @@ def test_u2_the_head_is_mailed_each_morning_once_to_each_subscriber(world, app_s
     assert check_file(lines, anchor=(no, own))[1] is None
 
 
-def test_u2_a_mail_that_failed_is_tried_again_with_the_same_head(world, app_settings, empty_agenda):
+def test_u2_a_mail_that_failed_is_tried_again_with_the_same_head(world, app_settings, empty_agenda, seven):
     post(world, Role.APPROVER, "subscribe")
     with morning(world, app_settings) as (office, at):
         office.refuses = True
@@ -384,7 +390,7 @@ def test_u2_a_mail_that_failed_is_tried_again_with_the_same_head(world, app_sett
         assert heads[0] == heads[1]  # everybody is told the same of a day
 
 
-def test_u2_who_lost_the_right_is_mailed_nothing(world, app_settings, empty_agenda):
+def test_u2_who_lost_the_right_is_mailed_nothing(world, app_settings, empty_agenda, seven):
     post(world, Role.APPROVER, "subscribe")
     with bound(world.engine, world.a) as session:
         members.grant(
@@ -403,7 +409,7 @@ def test_u2_who_lost_the_right_is_mailed_nothing(world, app_settings, empty_agen
         assert len(at(seven(2))) == 1
 
 
-def test_u2_subscriptions_are_ended_by_their_owner_or_an_administrator(world, app_settings, empty_agenda):
+def test_u2_subscriptions_are_ended_by_their_owner_or_an_administrator(world, app_settings, empty_agenda, seven):
     post(world, Role.APPROVER, "subscribe")
     post(world, Role.ADMIN, "addresses", email="auditor@client.example")
     with bound(world.engine, world.a) as session:
@@ -430,7 +436,7 @@ def test_u2_what_is_no_address_is_refused(world, email):
         assert list(queries.subscribers(session)) == []
 
 
-def test_u2_a_published_day_cannot_be_changed(world):
+def test_u2_a_published_day_cannot_be_changed(world, seven):
     with bound(world.engine, world.a) as session:
         audit.publish_day(session, day=seven(0).date(), now=SystemClock().now())
         session.commit()
