@@ -12,7 +12,8 @@ from saas.channels.types import Outcome, OutcomeKind, OutcomeScope, Outgoing, Se
 ACCEPTED, REFUSED = OutcomeKind.ACCEPTED, OutcomeKind.REFUSED
 DEFERRED, UNKNOWN = OutcomeKind.DEFERRED, OutcomeKind.UNKNOWN
 PERSON, CONTENT, CHANNEL = OutcomeScope.RECIPIENT, OutcomeScope.CONTENT, OutcomeScope.CHANNEL
-SHORT = Timeouts(connect_s=3, reply_s=3, answer_s=0.5)
+PATIENT = Timeouts(connect_s=60, reply_s=60, answer_s=60)  # nothing waits for as long, unless it waits for ever
+HASTY = replace(PATIENT, answer_s=2)  # where somebody is kept waiting, and all others are answered at once
 FROM = "news@northwind.example"
 TEXT = b"Subject: hi\r\n\r\nhello\r\n"
 
@@ -52,7 +53,7 @@ class Watch:
         return [index for what, index in self.log if what == "offered"]
 
 
-def adapter_for(sink, *, timeouts=SHORT, **changes):
+def adapter_for(sink, *, timeouts=PATIENT, **changes):
     settings = SmtpSettings(UUID(int=1), sink.host, sink.port, Security.NONE, None, None, connections=1)
     return SmtpAdapter(replace(settings, **changes), allow=(sink.address,), ehlo_name="[127.0.0.1]", timeouts=timeouts)
 

@@ -2,17 +2,19 @@
 
 import socket
 import ssl
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
 
 from saas.channels.adapters.smtp.adapter import SmtpAdapter
-from saas.channels.types import Security, SmtpSettings, Stage, Timeouts, Trouble
+from saas.channels.types import Security, SmtpSettings, Stage, Trouble
 from saas.kernel.clock import monotonic
 from tests.integration.channels.rig import (
     ACCEPTED,
     CHANNEL,
     DEFERRED,
+    PATIENT,
     PERSON,
     Server,
     Watch,
@@ -72,13 +74,13 @@ def test_a_server_that_never_greets_or_never_stops_talking(feed):
         ending.wait(5)
 
     with Server(serve) as server:
-        watch = deliver(server, letters("a", "b", "c"), timeouts=Timeouts(1, 2 if feed else 0.3, 2))
+        watch = deliver(server, letters("a", "b", "c"), timeouts=PATIENT if feed else replace(PATIENT, reply_s=0.3))
     all_waiting(watch)
     expected = "The server's answer is not SMTP." if feed else "The server did not answer in time."
     assert watch.outcomes[0].text == expected
 
 
-@pytest.mark.parametrize("timeouts", [Timeouts(1, 5, 5, total_s=0.4), Timeouts(1, 0.4, 5)])
+@pytest.mark.parametrize("timeouts", [replace(PATIENT, total_s=0.4), replace(PATIENT, reply_s=0.4)])
 def test_time_is_for_the_whole_of_an_answer_however_it_drips(timeouts):
     def drip(conn, ending):
         while not ending.wait(0.05):
@@ -87,7 +89,7 @@ def test_time_is_for_the_whole_of_an_answer_however_it_drips(timeouts):
     with Server(drip) as server:
         start = monotonic()
         all_waiting(deliver(server, letters("a", "b", "c"), timeouts=timeouts))
-        assert monotonic() - start < 2
+        assert monotonic() - start < PATIENT.reply_s
 
 
 @pytest.mark.parametrize("mechanisms", ["PLAIN LOGIN", "LOGIN", "PLAIN", "LOGIN PLAIN XOAUTH2"])
@@ -153,7 +155,7 @@ def test_tls_to_a_plain_server_and_plain_to_a_tls_server(tmp_path):
         watch = deliver(sink, letters("a", "b", "c"), security=Security.TLS)
         all_waiting(watch, Trouble.TLS)
     with SmtpSink(tls=make_certificate(tmp_path)) as sink:
-        all_waiting(deliver(sink, letters("a", "b", "c")))
+        all_waiting(deliver(sink, letters("a", "b", "c"), timeouts=replace(PATIENT, reply_s=1)))
 
 
 def test_answers_injected_before_the_handshake_are_not_believed(tmp_path, monkeypatch):

@@ -1,16 +1,19 @@
 """One round trip a message, and what happens when an answer is not the hoped-for one (RFC 2920; performance.md 11.3)."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
-from saas.channels.types import Outcome, Security, Timeouts, Trouble
+from saas.channels.types import Outcome, Security, Trouble
 from tests.integration.channels.rig import (
     ACCEPTED,
     CHANNEL,
     CONTENT,
     DEFERRED,
     FROM,
+    HASTY,
+    PATIENT,
     PERSON,
     REFUSED,
     UNKNOWN,
@@ -162,7 +165,7 @@ def test_what_a_relay_says_in_the_middle_of_a_content(reply, kind, scope, then):
     """A refusal holds, since the dot never leaves after it; a promise for what it cannot have holds nothing."""
     with SmtpSink() as sink:
         sink.script["a@example.net"] = Do(At.BODY, reply, then)
-        watch = deliver(sink, letters("a", text=BIG))
+        watch = deliver(sink, letters("a", text=BIG), timeouts=HASTY if then is Then.HANG else PATIENT)
         assert sink.messages == []
         possible = {(kind, scope)}
         if then is Then.RESET:
@@ -173,7 +176,7 @@ def test_what_a_relay_says_in_the_middle_of_a_content(reply, kind, scope, then):
 def test_nothing_is_written_behind_a_content_that_hangs():
     with SmtpSink() as sink:
         sink.script["a@example.net"] = Do(At.BODY, then=Then.HANG)
-        watch = deliver(sink, letters("a", text=BIG), timeouts=Timeouts(1, 0.3, 5))
+        watch = deliver(sink, letters("a", text=BIG), timeouts=replace(PATIENT, reply_s=0.3))
     assert watch.kinds() == {0: (DEFERRED, CHANNEL)}
     assert watch.outcomes[0].text == "The server did not answer in time."
 
@@ -215,7 +218,7 @@ def test_pipelining_under_tls_with_small_and_large_contents(way, tmp_path, monke
     monkeypatch.setenv("SSL_CERT_FILE", str(made.authority))
     mixed = [*letters(*"abc"), *letters(*"defg", text=BIG[:2_000_000] + b"\r\n")[3:], *letters(*"abcdhij")[4:]]
     with SmtpSink(**{way.value: made}) as sink:
-        watch = deliver(sink, mixed, security=way, timeouts=Timeouts(3, 10, 10))
+        watch = deliver(sink, mixed, security=way)
         assert set(watch.kinds().values()) == {(ACCEPTED, PERSON)}
         assert Counter(message.rcpt for message in sink.messages) == Counter(letter.recipient for letter in mixed)
         assert {len(message.data) for message in sink.messages} == {len(letter.message) for letter in mixed}
@@ -226,7 +229,7 @@ def test_a_hang_behind_the_dot_under_tls_leaves_it_open(tmp_path, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(made.authority))
     with SmtpSink(tls=made) as sink:
         sink.script["b@example.net"] = Do(At.DOT, then=Then.HANG)
-        watch = deliver(sink, letters(*"abc"), security=Security.TLS)
+        watch = deliver(sink, letters(*"abc"), security=Security.TLS, timeouts=HASTY)
         assert watch.kinds() == {0: (ACCEPTED, PERSON), 1: (UNKNOWN, PERSON), 2: (ACCEPTED, PERSON)}
         assert Counter(message.rcpt[0] for message in sink.messages) == Counter("abc")
 

@@ -1,20 +1,21 @@
 """Whatever a relay does, nobody gets a message twice and nobody is said to have one who has not (reliability.md 4.2)."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from saas.channels.types import OutcomeKind, Timeouts
-from tests.integration.channels.rig import Watch, adapter_for, letters
+from saas.channels.types import OutcomeKind
+from tests.integration.channels.rig import PATIENT, Watch, adapter_for, letters
 from tests.smtp_sink import At, Do, SmtpSink, Then
 
 pytestmark = pytest.mark.integration
 
 COUNT = 200
 ROUNDS = 3
-QUICK = Timeouts(connect_s=2, reply_s=2, answer_s=0.15)
+QUICK = replace(PATIENT, answer_s=0.15)
 
 REFUSALS = ("550 5.1.1 no", "450 4.2.1 later", "550 5.7.1 blocked", "421 4.7.0 too many", "550-a\r\n550 b")
 ODDITIES = ("250 2.1.5 ok\r\n250 and more", "354 what for?", "hello", "", "999 x")
