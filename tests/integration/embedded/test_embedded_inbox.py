@@ -38,11 +38,11 @@ class Inbox:
         return InboxClient(self.url)
 
     def smtp(self):
-        return smtplib.SMTP("127.0.0.1", self.smtp_port, local_hostname="test", timeout=20)
+        return smtplib.SMTP("127.0.0.1", self.smtp_port, local_hostname="test", timeout=60)
 
     def get(self, path, **headers):
         request = urllib.request.Request(self.url + path, headers=headers)
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=20) as answer:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as answer:
             return answer.read().decode(), answer.headers
 
 
@@ -95,7 +95,7 @@ def test_a_message_is_kept_exactly_and_read_back(inbox):
     assert b"\r\n.a line" in content  # SMTP doubles that dot on the way
     with inbox.smtp() as connection:
         connection.sendmail("news@example.com", ["person@example.com"], content)
-    summary = inbox.client.wait_for(to="PERSON@example.com", subject="köln", timeout_s=5)
+    summary = inbox.client.wait_for(to="PERSON@example.com", subject="köln", timeout_s=60)
     assert summary.id == 1
     assert summary.subject == sent["Subject"]
     assert (summary.mail_from, summary.rcpt_to) == ("news@example.com", ("person@example.com",))
@@ -124,7 +124,7 @@ def test_utf8_addresses_and_headers(inbox):
     message = mail(1, to="jürgen@bücher.example", subject="你好")
     message.replace_header("From", "grüße@example.com")
     send(inbox, message)
-    summary = inbox.client.wait_for(to="JÜRGEN@bücher.example", timeout_s=5)
+    summary = inbox.client.wait_for(to="JÜRGEN@bücher.example", timeout_s=60)
     assert summary.mail_from == "grüße@example.com"
     assert summary.subject == "你好"
     assert "你好".encode() in inbox.client.raw(summary.id)
@@ -199,7 +199,9 @@ def test_kill_9_loses_no_message_that_was_answered_and_a_torn_record_is_cut(tmp_
         threads = [threading.Thread(target=deliver, args=(name,)) for name in "abc"]
         for thread in threads:
             thread.start()
-        time.sleep(1)
+        until = time.monotonic() + 60
+        while len(answered) <= 20 and time.monotonic() < until:
+            time.sleep(0.01)
         inbox.process.kill()
         for thread in threads:
             thread.join()
@@ -314,11 +316,12 @@ class InProcess:
         self.ready = threading.Event()
         self.thread = threading.Thread(target=self.loop.run_until_complete, args=(self.serve(),))
         self.thread.start()
-        self.ready.wait(10)
+        assert self.ready.wait(60)
 
     async def serve(self):
         self.stop = asyncio.Event()
-        receiver = Receiver(GroupCommit(self.store), clock=SystemClock())
+        self.commit = GroupCommit(self.store)
+        receiver = Receiver(self.commit, clock=SystemClock())
         server = await self.loop.create_server(protocol(receiver, login=None), "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
         self.ready.set()
@@ -336,11 +339,12 @@ class InProcess:
 
 def test_250_comes_only_after_the_bytes_are_synced_and_those_who_wait_share_a_sync(tmp_path, monkeypatch):
     synced_sizes = []
-    may_sync = threading.Event()
+    is_syncing, may_sync = threading.Event(), threading.Event()
     fsync = os.fsync
 
     def held(file):
-        assert may_sync.wait(20)
+        is_syncing.set()
+        assert may_sync.wait(60)
         synced_sizes.append(os.fstat(file).st_size)
         fsync(file)
 
@@ -349,17 +353,19 @@ def test_250_comes_only_after_the_bytes_are_synced_and_those_who_wait_share_a_sy
     answers = []
 
     def deliver(number):
-        with smtplib.SMTP("127.0.0.1", inbox.port, local_hostname="test", timeout=20) as connection:
+        with smtplib.SMTP("127.0.0.1", inbox.port, local_hostname="test", timeout=60) as connection:
             connection.send_message(mail(number))
             answers.append((number, len(synced_sizes)))
 
     senders = [threading.Thread(target=deliver, args=(number,)) for number in range(6)]
     try:
         senders[0].start()
-        time.sleep(0.3)
+        assert is_syncing.wait(60)
         for sender in senders[1:]:
             sender.start()
-        time.sleep(0.5)
+        until = time.monotonic() + 60
+        while len(inbox.commit._waiting) < 5 and time.monotonic() < until:
+            time.sleep(0.01)
         assert answers == []
         assert inbox.store.stats().messages == 0
         may_sync.set()
@@ -382,7 +388,7 @@ def test_a_full_disk_is_answered_with_try_again_and_nothing_is_kept(tmp_path, mo
         raise OSError(28, "No space left on device")
 
     try:
-        with smtplib.SMTP("127.0.0.1", inbox.port, local_hostname="test", timeout=20) as connection:
+        with smtplib.SMTP("127.0.0.1", inbox.port, local_hostname="test", timeout=60) as connection:
             monkeypatch.setattr(os, "fsync", full)
             with pytest.raises(smtplib.SMTPDataError) as refused:
                 connection.send_message(mail(1))
