@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Response, expect
 from werkzeug.serving import make_server
 
 from saas.permissions.types import Role
@@ -30,6 +30,48 @@ LOOKS = (
     pytest.param(PHONE, "light", id="phone light", marks=pytest.mark.deep),
 )
 
+# A page is there within seconds, unless the machine does much else.
+PATIENCE_MS = 60_000
+# What a click on an element leads to: another page, a part of this one that is fetched, or neither. A form whose fields
+# the browser refuses leads nowhere, nor does one that was sent a moment ago.
+_LEADS_TO = """
+element => {
+  const own = element.closest("a[href], button, input[type=submit]");
+  if (!own || own.target || own.hasAttribute("download")) return "";
+  if (window.htmx && own.matches("[hx-get], [hx-post]")) {
+    window.settled = new Promise(done => document.addEventListener("htmx:afterSettle", done, { once: true }));
+    return "part";
+  }
+  if (own.matches("a")) return own.getAttribute("href").startsWith("#") ? "" : "page";
+  const form = own.form, isChecked = form && !form.noValidate && !own.formNoValidate;
+  if (own.type !== "submit" || !form || "sent" in form.dataset) return "";
+  if (window.htmx && "themeForm" in form.dataset) return "";
+  return isChecked && form.matches(":invalid") ? "" : "page";
+}
+"""
+_IS_SETTLED = """
+patience => Promise.race([
+  window.settled.then(() => true),
+  new Promise(done => setTimeout(done, patience, false)),
+])
+"""
+_click = Locator.click
+
+
+def click(what: Locator, **options: Any) -> None:
+    """Click, and wait for what that leads to: what is read next is of the page that follows, not of the one before.
+
+    A link whose answer is saved as a file leads to no page; no_wait_after=True says so.
+    """
+    page, leads_to = what.page, what.evaluate(_LEADS_TO)
+    if leads_to != "page" or options.get("no_wait_after"):
+        _click(what, **options)
+    else:
+        with page.expect_navigation():
+            _click(what, **options)
+    if leads_to == "part":
+        assert page.evaluate(_IS_SETTLED, PATIENCE_MS), f"nothing came of a click on {what}"
+
 
 @pytest.fixture(scope="session")
 def server(app: Flask) -> Iterator[str]:
@@ -45,7 +87,10 @@ def server(app: Flask) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    with chromium() as found:
+    """Chromium. Every click in it waits for what it leads to."""
+    with chromium() as found, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Locator, "click", click)
+        expect.set_options(timeout=PATIENCE_MS)
         yield found
 
 
@@ -81,7 +126,7 @@ class Visitor:
 
     def overflows(self) -> bool:
         """Whether the page can be scrolled sideways, which it never should."""
-        self.page.wait_for_function("document.readyState === 'complete'")
+        self.page.wait_for_load_state("load")
         script = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
         return bool(self.page.evaluate(script))
 
@@ -107,7 +152,7 @@ GIVEN_UP = ("htmx:sendAbort", "htmx:afterRequest")
 def visit(browser: Browser, server: str, **options: Any) -> Iterator[Visitor]:
     settings = {"viewport": DESK, "locale": "en-GB", "reduced_motion": "reduce", **options}
     context: BrowserContext = browser.new_context(**settings)
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(PATIENCE_MS)
     page, faults = context.new_page(), []
     page.on("pageerror", lambda error: faults.append(f"page error: {error}"))
 

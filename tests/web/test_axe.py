@@ -1,6 +1,7 @@
 """Every main page, at both widths, in light and dark: WCAG 2.2 AA by axe, no sideways scrolling, a quiet console."""
 
 import pytest
+from playwright.sync_api import expect
 
 from saas.permissions.types import Role
 from tests import scenes
@@ -66,9 +67,9 @@ def test_the_main_pages_are_reached_by_keyboard(world, browser, server):
     with visit(browser, server) as visitor:
         visitor.sign_in(email_of(world, world.a, Role.APPROVER))
         visitor.page.keyboard.press("Tab")
-        assert visitor.page.evaluate("document.activeElement.textContent") == "Skip to content"
+        expect(visitor.page.get_by_text("Skip to content", exact=True)).to_be_focused()
         visitor.page.keyboard.press("Enter")
-        assert visitor.page.evaluate("document.activeElement.id") == "main"
+        expect(visitor.page.locator("#main")).to_be_focused()
         visitor.page.get_by_role("link", name="Campaigns").first.focus()
         assert visitor.page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
         visitor.page.keyboard.press("Enter")

@@ -236,7 +236,7 @@ def test_numbers_follow_while_it_runs(world, room, sink, visitor):
     assert visitor.page.locator(".cs-head .cs-badge").first.inner_text() == "Active"
     room.run()
     room.later(2).run()
-    visitor.page.locator(".cs-head .cs-badge", has_text="Completed").wait_for(timeout=15_000)
+    visitor.page.locator(".cs-head .cs-badge", has_text="Completed").wait_for()
     assert "Balances" in visitor.page.locator("#numbers").inner_text()
 
 
