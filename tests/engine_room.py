@@ -22,6 +22,8 @@ from saas.sending.service.lanes import Lanes
 from saas.sending.service.lines import Lines
 from saas.sending.service.owner import Owner
 
+PATIENCE_S = 60.0  # with a template, on a machine that does much else
+
 
 @dataclass
 class EngineRoom:
@@ -54,12 +56,15 @@ class EngineRoom:
 
 
 @contextmanager
-def engine_room(app: Flask, settings: Settings, *, egress: tuple[str, ...]) -> Iterator[EngineRoom]:
+def engine_room(
+    app: Flask, settings: Settings, *, egress: tuple[str, ...], at: datetime | None = None
+) -> Iterator[EngineRoom]:
+    """Make a sender that has entered the register. at: what its clock shows at first, otherwise the present."""
     found: Shell = app.extensions["countersign"]
-    clock, rung, leaving = FixedClock(SystemClock().now()), [], [False]
+    clock, rung, leaving = FixedClock(at or SystemClock().now()), [], [False]
     engine = sa.create_engine(settings.database_url, pool_size=4)
     owner = Owner(engine, queue=Queue.BULK, clock=clock, home=settings.home)
-    compiler = Compiler(Renderer())
+    compiler = Compiler(Renderer(timeout_s=PATIENCE_S))
     sender = SenderProcess(
         owner=owner,
         clock=clock,

@@ -26,6 +26,7 @@ from saas.permissions.rules import rights_of
 from saas.permissions.types import Actor, ActorKind, Role
 from saas.platform.db import bind
 from saas.tenants.service import members, workspaces
+from tests.engine_room import PATIENCE_S
 from tests.lives.plan import Life
 from tests.reference.words import Sending
 from tests.worlds import KEY_SCOPES, Client
@@ -108,7 +109,7 @@ def make_stage(app: Flask, engine: sa.Engine, owner_engine: sa.Engine, now: date
             wishes.choose(session, account_id=account_id, wishes=silence)
         agency = workspaces.create_agency(session, name="Lantern Agency", owner_id=both[0], now=now)
         session.commit()
-    return Stage(app, engine, owner_engine, Renderer(), agency.agency_id, *both)
+    return Stage(app, engine, owner_engine, Renderer(timeout_s=PATIENCE_S), agency.agency_id, *both)
 
 
 def lay(stage: Stage, life: Life, port: int) -> Ground:

@@ -52,7 +52,7 @@ from tests.reference.words import (
 
 LIVING = "living"
 _numbers = itertools.count()
-_BURIED_WITHIN_S = 5.0
+_GONE_WITHIN_S = 60.0  # nothing waits for as long, unless it waits for ever
 MOST_VISITS = 600
 AWAY_S = 31
 SENDING = (Queue.TRANSACTIONAL, Queue.BULK)
@@ -70,13 +70,13 @@ _PEOPLE = sa.text(
 )
 _DUE = "SELECT min(due_at) FROM agenda WHERE tenant_id = ANY(%s)"
 _DUE_QUEUES = "SELECT DISTINCT queue FROM agenda WHERE due_at <= %s"
-_LOCKED = """
-    WITH free AS (SELECT 1 FROM agenda WHERE due_at <= %(now)s FOR NO KEY UPDATE SKIP LOCKED)
-    SELECT (SELECT count(*) FROM agenda WHERE due_at <= %(now)s), (SELECT count(*) FROM free)
-"""
 _STATES = "SELECT campaign_id, state FROM campaign WHERE tenant_id = ANY(%s)"
 _RUNS = sa.text("SELECT run_id FROM run")
 _REGISTERED = "SELECT FROM sender WHERE owner = %s"
+# Ending, a backend first gives up its transaction and then this lock.
+_CONNECTED = """
+    SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND (classid::bigint << 32 | objid::bigint) = %s
+"""
 _OTHERS_BACKENDS = sa.text(
     """
     SELECT pg_terminate_backend(l.pid) FROM pg_locks l WHERE l.locktype = 'advisory' AND l.objsubid = 1
@@ -284,14 +284,9 @@ class Living:
         due = [grave for grave in self.dead if grave.at <= self.clock.at]
         self.dead = [grave for grave in self.dead if grave.at > self.clock.at]
         for grave in due:
-            until = monotonic() + _BURIED_WITHIN_S
-            while self._is_registered(grave.owner):
-                if monotonic() > until:
-                    self.told.findings.append(f"unfinished: {grave.name} is dead and nobody buries it")
-                    break
-                # PostgreSQL ends a closed connection's backend, and with it its lock, a moment later.
-                time.sleep(0.001)
-                recover_dead_senders(self.on.stage.engine, self.clock.at, home=self.home)
+            recover_dead_senders(self.on.stage.engine, self.clock.at, home=self.home)
+            if self._is_registered(grave.owner):
+                self.told.findings.append(f"unfinished: {grave.name} is dead and nobody buries it")
 
     def _is_registered(self, owner: UUID) -> bool:
         return self.on.eye.execute(_REGISTERED, (owner,)).fetchone() is not None
@@ -316,6 +311,7 @@ class Living:
                 self._asleep(name, owner, pid, cut=in_transaction or event.nth % 2 == 0)
             else:
                 self.on.nursery.kill(pid)
+        self._disconnected(owner)
         self._count(f"fault: {event.what}" if stands else "death when idle")
         if stands:
             self._count(f"at {event.point}")
@@ -334,6 +330,7 @@ class Living:
         if cut:
             with self.on.stage.engine.begin() as connection:
                 connection.execute(_OTHERS_BACKENDS, {"keys": [lock_key(owner)]})
+            self._disconnected(owner)
         later = self.clock.at + timedelta(seconds=AWAY_S + 9)
         for _ in range(3):
             recover_dead_senders(self.on.stage.engine, later, home=self.home)
@@ -342,6 +339,17 @@ class Living:
         self._run()
         self.on.provider.sender = name
         self.on.nursery.wake(pid)
+
+    def _disconnected(self, owner: UUID) -> None:
+        """Wait until PostgreSQL has noticed the end of a sender's connections.
+
+        It does so a moment later, and until then others pass over what a transaction of the sender had locked.
+        """
+        until = monotonic() + _GONE_WITHIN_S
+        while self.on.eye.execute(_CONNECTED, (lock_key(owner),)).rowcount:
+            if monotonic() > until:
+                raise TimeoutError(f"the sender {owner} is still connected")
+            time.sleep(0.001)
 
     # What happens ---------------------------------------------------------------------------------------------------
 
@@ -565,23 +573,8 @@ class Living:
     def _run(self, *queues: Queue) -> None:
         """Let the engine do what is due, as long as anything is."""
         while due := self._due_queues() & set(queues or Queue):
-            if not self.on.room.run(*sorted(due)) and not self._is_let_go():
+            if not self.on.room.run(*sorted(due)):
                 return
-
-    def _is_let_go(self) -> bool:
-        """Wait for the backends of somebody killed: what their transaction had locked is passed over until they end.
-
-        False when nothing that is due is locked: then the engine itself had a reason to leave it.
-        """
-        until = monotonic() + _BURIED_WITHIN_S
-        waited = False
-        while monotonic() < until:
-            due, free = self.on.eye.execute(_LOCKED, {"now": self.clock.at}).fetchone()
-            if due == free:
-                return waited
-            waited = True
-            time.sleep(0.001)
-        return False
 
     def _due_queues(self) -> set[Queue]:
         return {Queue(name) for (name,) in self.on.eye.execute(_DUE_QUEUES, (self.clock.at,))}

@@ -126,12 +126,13 @@ def _live(app, settings: Settings, order: Order) -> None:
     code = 1
     try:
         speed.hurry(order.seed)
+        speed.still_heart()
         if order.point:
             fault._faults.update(fault.read(f"{order.point}:sigstop:nth={order.nth}"))
             fault.ACTIVE = True
         own = replace(settings, home=Path(order.home))
-        with engine_room(app, own, egress=(order.egress,)) as room:
-            room.at(datetime.fromisoformat(order.at)).run(Queue.TRANSACTIONAL, Queue.BULK)
+        with engine_room(app, own, egress=(order.egress,), at=datetime.fromisoformat(order.at)) as room:
+            room.run(Queue.TRANSACTIONAL, Queue.BULK)
             code = 0
             os._exit(code)  # without a word, also when the moment never came
     finally:

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import select
 import socket
 import struct
 import termios
@@ -9,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from io import BufferedReader
 from typing import Protocol
 
 # A script's word: what is said, and whether the connection ends. @ says after which command; "dot" has the content.
@@ -28,7 +28,9 @@ SAID = {
 }
 ENDS = {"busy@rcpt", "cut", "silent"}
 KEEPS = {"accepted", "silent"}
-_LOOKS, _LOOK_S = 3, 0.002
+_LOOK_S = 0.002
+_MOST_BYTES = 65_536
+_WITHIN_S = 60.0  # nothing waits for as long, unless it waits for ever
 
 
 class Witness(Protocol):
@@ -77,23 +79,24 @@ class Provider:
                 with contextlib.suppress(OSError):
                     conn.shutdown(socket.SHUT_RDWR)
 
-    def wait_for_end(self, sender: str, *, timeout_s: float = 10) -> None:
+    def wait_for_end(self, sender: str, *, timeout_s: float = _WITHIN_S) -> None:
         """Wait until everything that a dead sender had written is read. Raises TimeoutError."""
         with self._ended:
             if not self._ended.wait_for(lambda: sender not in self._open.values(), timeout_s):
                 raise TimeoutError(f"{sender} still talks")
 
-    def wait_until_quiet(self, sender: str, *, timeout_s: float = 10) -> None:
-        """Wait until everything is read that a sender who stands still has written. Raises TimeoutError."""
-        until, still = time.monotonic() + timeout_s, 0
-        while still < _LOOKS:
+    def wait_until_quiet(self, sender: str, *, timeout_s: float = _WITHIN_S) -> None:
+        """Wait until everything is read, and answered, that a sender who stands still has written. Raises TimeoutError."""
+        until = time.monotonic() + timeout_s
+        while not self._is_quiet(sender):
             if time.monotonic() > until:
                 raise TimeoutError(f"the talk with {sender} does not come to rest")
             time.sleep(_LOOK_S)
-            with self._lock:
-                talks = [(conn, conn in self._listening) for conn, owner in self._open.items() if owner == sender]
-                quiet = all(listens and not _unread(conn) for conn, listens in talks)
-            still = still + 1 if quiet else 0
+
+    def _is_quiet(self, sender: str) -> bool:
+        with self._lock:
+            talks = [conn for conn, owner in self._open.items() if owner == sender]
+            return all(conn in self._listening and not _unread(conn) for conn in talks)
 
     def next_word(self, channel: str, address: str, stage: str) -> str | None:
         """Return the word due at this stage, using it up; None when all is well so far."""
@@ -122,20 +125,25 @@ class Provider:
         conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with self._lock:
             sender = self._open[conn] = self.sender
-        with contextlib.suppress(OSError, _Over), conn, conn.makefile("rb") as lines:
-            _Talk(self, conn, lines, sender).run()
+        with contextlib.suppress(OSError, _Over), conn:
+            _Talk(self, conn, sender).run()
         with self._ended:
             del self._open[conn]
             self._listening.discard(conn)
             self._ended.notify_all()
 
-    def read_line(self, conn: socket.socket, lines: BufferedReader) -> bytes:
-        """Read a line, known as listening meanwhile."""
-        self._listening.add(conn)
-        try:
-            return lines.readline()
-        finally:
+    def read_more(self, conn: socket.socket) -> bytes:
+        """Read what comes next, known as listening until then.
+
+        Whoever looks sees a talk as listening only when all of what was read before is done with: what comes next is
+        taken from the kernel under the lock.
+        """
+        with self._lock:
+            self._listening.add(conn)
+        select.select([conn], [], [])
+        with self._lock:
             self._listening.discard(conn)
+            return conn.recv(_MOST_BYTES)
 
 
 def _unread(conn: socket.socket) -> bool:
@@ -150,12 +158,20 @@ class _Over(Exception):
 
 
 class _Talk:
-    def __init__(self, provider, conn, lines, sender) -> None:
-        self.provider, self.conn, self.lines, self.sender = provider, conn, lines, sender
+    def __init__(self, provider, conn, sender) -> None:
+        self.provider, self.conn, self.sender = provider, conn, sender
         self.channel = self.address = ""
+        self.unused = b""
 
     def read(self) -> bytes:
-        return self.provider.read_line(self.conn, self.lines)
+        """Return the next line, nothing at the end."""
+        while b"\n" not in self.unused:
+            more = self.provider.read_more(self.conn)
+            if not more:
+                return b""
+            self.unused += more
+        line, end, self.unused = self.unused.partition(b"\n")
+        return line + end
 
     def say(self, text: str) -> None:
         self.conn.sendall(f"{text}\r\n".encode())
