@@ -21,7 +21,7 @@ for turn in range(1, 6):
 def run(variable):
     environ = {**os.environ, "FAULT": variable}
     return subprocess.run(
-        [sys.executable, "-c", PROGRAM], env=environ, capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", PROGRAM], env=environ, capture_output=True, text=True, check=False, timeout=180
     )
 
 
