@@ -152,7 +152,7 @@ class SmtpSink:
             each.end()
         self._thread.join(5)
 
-    def wait_for(self, count: int, *, timeout_s: float = 10) -> list[Received]:
+    def wait_for(self, count: int, *, timeout_s: float = 60) -> list[Received]:
         """Return the messages once there are so many. Raises TimeoutError."""
         with self._change:
             if not self._change.wait_for(lambda: len(self.messages) >= count, timeout_s):

@@ -417,7 +417,7 @@ def together(*calls):
     gate, answers = threading.Barrier(len(calls)), [None] * len(calls)
 
     def run(index, call):
-        gate.wait(timeout=10)
+        gate.wait(timeout=60)
         answers[index] = call()
 
     threads = [threading.Thread(target=run, args=item) for item in enumerate(calls)]

@@ -34,7 +34,7 @@ def saas(environ, *words):
         env=environ,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
 

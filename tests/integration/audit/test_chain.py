@@ -107,7 +107,7 @@ def test_u2_entries_of_many_at_once_make_one_chain(world, chain, tables):
     gate, errors = threading.Barrier(4), []
 
     def write(who):
-        gate.wait(timeout=10)
+        gate.wait(timeout=60)
         try:
             for no in range(10):
                 with bound(world.engine, world.a) as session:
@@ -135,7 +135,7 @@ def test_u2_the_very_first_entries_at_once_make_one_chain(world, owner_engine):
     gate = threading.Barrier(4)
 
     def write():
-        gate.wait(timeout=10)
+        gate.wait(timeout=60)
         with bound(world.engine, world.b) as session:
             audit.append(session, actor=SYSTEM, action="test.first", subject="cam_x", now=SystemClock().now())
             session.commit()

@@ -25,7 +25,7 @@ def users(app_settings):
     def run(*words, given=""):
         return subprocess.run(
             [sys.executable, "-m", "saas.cli.main", "users", *words], cwd=ROOT, env=environ, input=given,
-            capture_output=True, text=True, timeout=60, check=False,
+            capture_output=True, text=True, timeout=180, check=False,
         )  # fmt: skip
 
     return run

@@ -89,7 +89,7 @@ def test_each_fate_has_its_state(made, fate):
         check(session, made, [fate])
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=40)
 @given(st.lists(st.sampled_from(sorted(FATES)), max_size=PEOPLE))
 def test_numbers_balance_in_every_mixture(made, fates):
     with made.session() as session:  # never committed: the next example starts from nothing
@@ -101,7 +101,7 @@ any_state = st.sampled_from(["pending", "claimed", "closed", "cancelled"])
 any_exc = st.sampled_from([None, "skipped", "rejected", "render_failed", "failed", "waiting", "uncertain", "cancelled"])
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=40)
 @given(
     st.lists(st.tuples(any_state, st.sets(st.integers(0, PEOPLE - 1), min_size=1)), min_size=1, max_size=5),
     st.dictionaries(st.integers(0, PEOPLE - 1), any_exc),

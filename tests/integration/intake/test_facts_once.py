@@ -87,7 +87,7 @@ def test_an_unsubscribe_waits_for_an_erasure_and_leaves_nothing(made):
             sa.update(Contact).where(Contact.contact_id == contact).values(email=None, email_key=None, erased_at=NOW)
         )
         eraser.commit()
-        leaving.result(timeout=10)
+        leaving.result(timeout=60)
     assert events(made) == []
     with made.session() as session:
         assert session.get(Consent, (tenant, contact, "newsletter")) is None

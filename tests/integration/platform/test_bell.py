@@ -96,7 +96,7 @@ def test_no_ring_is_lost_between_the_last_look_and_the_next(valkey):
                 listener.add()
                 Bell(redis).ring(Queue.BULK)
                 time.sleep(pause / 10_000)
-            lost += [listener.answered.acquire(timeout=2) for _ in range(2)].count(False)
+            lost += [listener.answered.acquire(timeout=30) for _ in range(2)].count(False)
         listener.over.set()
     listener.join()
     assert lost == 0

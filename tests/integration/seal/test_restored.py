@@ -178,7 +178,7 @@ def saas_seal(copy):
     def run(*words, say=""):
         done = subprocess.run(
             [sys.executable, "-m", "saas.cli.main", "seal", *words], cwd=ROOT, env=environ, input=say,
-            capture_output=True, text=True, timeout=60, check=False,
+            capture_output=True, text=True, timeout=180, check=False,
         )  # fmt: skip
         return done.returncode, done.stdout + done.stderr
 

@@ -29,7 +29,7 @@ PEOPLE = 8
 
 def wait_for_its_backends(engine, owner):
     """PostgreSQL ends a closed connection's backend, and with it its lock, a moment later."""
-    key, until = {"k": lock_key(owner.id)}, monotonic() + 10
+    key, until = {"k": lock_key(owner.id)}, monotonic() + 60
     with engine.connect() as connection:
         while not connection.execute(sa.text("SELECT pg_try_advisory_lock(:k)"), key).scalar():
             assert monotonic() < until

@@ -35,7 +35,7 @@ def test_every_process_refuses_a_powerful_role(servers, database, app_settings, 
         if role == "owner" or name == "dispatcher"
     }
     for name, process in started.items():
-        said, _ = process.communicate(timeout=60)
+        said, _ = process.communicate(timeout=180)
         last = said.strip().splitlines()[-1]
         assert process.returncode == 1, (name, said)
         assert "connect as the application role (saas db init makes csn_app)" in last, (name, said)
