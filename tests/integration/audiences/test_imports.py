@@ -2,9 +2,9 @@
 
 import csv
 import io
+import os
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -22,6 +22,7 @@ from saas.permissions.types import Role
 from saas.platform.agenda.service import arm
 from saas.tenants.service import members
 from tests.integration.audiences.conftest import BUNDLED, ROOT, expected_of, known_files
+from tests.integration.workers.rig import wait_until
 from tests.worlds import bound
 
 pytestmark = pytest.mark.integration
@@ -156,7 +157,7 @@ def test_two_files_at_once_into_one_list(office):
 
 
 KILLED = """
-import sys
+import sys, time
 from saas.app.factory import create_app
 from saas.audiences.service import importing
 from saas.kernel.clock import SystemClock
@@ -170,9 +171,16 @@ importing.CHUNK_ROWS = 20
 engine = sa.create_engine(sys.argv[1])
 clock = SystemClock()
 doer = Doer(engine, Kinds({IMPORT_FILE: import_handler(engine, Vault(b"k" * 32), clock, at_once=8)}), clock, lambda q: None, lambda: False)
-while work_once(doer, IMPORT_FILE.queue):
-    pass
+save, saved = importing._save_chunk, []
+def save_some(*args, **facts):
+    save(*args, **facts)
+    saved.append(1)
+    if len(saved) > 15:
+        time.sleep(600)
+importing._save_chunk = save_some
+work_once(doer, IMPORT_FILE.queue)
 """
+KILLED_LEFT = "SELECT FROM pg_stat_activity WHERE application_name = 'killed'"
 
 
 def test_killed_in_the_middle_it_goes_on_and_ends_the_same(office, app_settings, monkeypatch):
@@ -181,14 +189,14 @@ def test_killed_in_the_middle_it_goes_on_and_ends_the_same(office, app_settings,
     monkeypatch.setattr(importing, "CHUNK_ROWS", 20)
     import_id = office.upload(content)
     url = app_settings.database_url
-    worker = subprocess.Popen([sys.executable, "-c", KILLED, url], cwd=ROOT)
+    environ = {**os.environ, "PGAPPNAME": "killed"}
+    worker = subprocess.Popen([sys.executable, "-c", KILLED, url], cwd=ROOT, env=environ)
     try:
-        until = time.monotonic() + 30
-        while office.found(import_id).position < 300 and time.monotonic() < until:
-            time.sleep(0.005)
+        wait_until(lambda: office.found(import_id).position >= 300, what="it is in the middle")
     finally:
         worker.kill()
         worker.wait()
+    wait_until(lambda: not office.rows(KILLED_LEFT), what="PostgreSQL noticed its end")
     halfway = office.found(import_id)
     assert halfway.state == "running" and 300 <= halfway.position < 2000
     assert 0 < halfway.done_bytes <= halfway.size_bytes
