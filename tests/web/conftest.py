@@ -38,7 +38,7 @@ _LEADS_TO = """
 element => {
   const own = element.closest("a[href], button, input[type=submit]");
   if (!own || own.target || own.hasAttribute("download")) return "";
-  if (window.htmx && own.matches("[hx-get], [hx-post]")) {
+  if (window.htmx && (own.matches("[hx-get], [hx-post]") || own.form?.matches("[hx-get], [hx-post]"))) {
     window.settled = new Promise(done => document.addEventListener("htmx:afterSettle", done, { once: true }));
     return "part";
   }
@@ -55,16 +55,20 @@ patience => Promise.race([
   new Promise(done => setTimeout(done, patience, false)),
 ])
 """
-_click = Locator.click
+_click, _expect_download = Locator.click, Page.expect_download
+_saving: set[Page] = set()  # where the next click is to lead to a file
+
+
+def expect_download(page: Page, *args: Any, **options: Any) -> Any:
+    _saving.add(page)
+    return _expect_download(page, *args, **options)
 
 
 def click(what: Locator, **options: Any) -> None:
-    """Click, and wait for what that leads to: what is read next is of the page that follows, not of the one before.
-
-    A link whose answer is saved as a file leads to no page; no_wait_after=True says so.
-    """
+    """Click, and wait for what that leads to: what is read next is of the page that follows, not of the one before."""
     page, leads_to = what.page, what.evaluate(_LEADS_TO)
-    if leads_to != "page" or options.get("no_wait_after"):
+    if leads_to != "page" or page in _saving:
+        _saving.discard(page)
         _click(what, **options)
     else:
         with page.expect_navigation():
@@ -90,6 +94,7 @@ def browser() -> Iterator[Browser]:
     """Chromium. Every click in it waits for what it leads to."""
     with chromium() as found, pytest.MonkeyPatch.context() as patch:
         patch.setattr(Locator, "click", click)
+        patch.setattr(Page, "expect_download", expect_download)
         expect.set_options(timeout=PATIENCE_MS)
         yield found
 

@@ -94,7 +94,7 @@ def test_a_file_becomes_a_list_and_the_list_an_audience(world, any_visitor, work
     facts = page.get_by_label("About the file").inner_text()
     assert "cp1252" in facts and "Semicolon" in facts
     with page.expect_download() as download:
-        page.get_by_role("link", name="Error file").click(no_wait_after=True)
+        page.get_by_role("link", name="Error file").click()
     lines = list(csv.DictReader(io.StringIO(download.value.path().read_text(encoding="utf-8"))))
     assert [(line["value"], line["level"]) for line in lines] == [("nobody@@example", "error"), ("many", "warning")]
     page.get_by_role("link", name="Open the list").click()
