@@ -7,6 +7,7 @@ import pytest
 from saas.permissions.types import Role
 from saas.platform.agenda.types import Queue
 from tests import scenes
+from tests.integration.workers.rig import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -25,14 +26,16 @@ def state(world, campaign_id):
     return world.client(world.a, Role.VIEWER).get(f"/campaigns/{campaign_id}").get_json()["state"]
 
 
-def after_messages(sink, number, act):
-    """Do something in between: when so many messages were kept."""
+def after_messages(sink, number, act, *, heard_by=None):
+    """Do something in between: when so many messages were kept. heard_by: the sender's room, which is to hear of it."""
 
     def look():
         if len(sink.messages) == number:
             thread = threading.Thread(target=act)
             thread.start()
             thread.join()
+            if heard_by is not None:
+                wait_until(lambda: heard_by.sender.owner._flagged, what="the sender heard of it")
 
     sink.after = look
 
@@ -41,7 +44,9 @@ def test_r12_stop_while_sending_cancels_the_rest(world, room, sink, counts):
     campaign_id, _ = running(world, room, sink)
     answers = []
     manager = world.client(world.a, Role.MANAGER)
-    after_messages(sink, 5, lambda: answers.append(manager.post(f"/campaigns/{campaign_id}/stop").status_code))
+    after_messages(
+        sink, 5, lambda: answers.append(manager.post(f"/campaigns/{campaign_id}/stop").status_code), heard_by=room
+    )
     room.run()
     assert answers == [202]
     sent = len(sink.messages)
@@ -58,7 +63,7 @@ def test_r9_pause_and_resume_serve_everybody_once(world, room, sink, counts):
     """listmonk #2313: two thirds of a list got three copies, one third none."""
     campaign_id, addresses = running(world, room, sink)
     manager = world.client(world.a, Role.MANAGER)
-    after_messages(sink, 7, lambda: manager.post(f"/campaigns/{campaign_id}/pause"))
+    after_messages(sink, 7, lambda: manager.post(f"/campaigns/{campaign_id}/pause"), heard_by=room)
     room.run()
     sent = len(sink.messages)
     assert 7 <= sent < 30
@@ -88,7 +93,7 @@ def test_s66_revoking_the_approval_stops_the_sending(world, room, sink, counts):
     approver = world.client(world.a, Role.APPROVER)
     seen = approver.get(f"/campaigns/{campaign_id}/revisions/1").get_json()["content_hash"]
     body = {"content_hash": seen, "comment": "The price is wrong."}
-    after_messages(sink, 3, lambda: approver.post(f"/campaigns/{campaign_id}/revisions/1/revoke", body))
+    after_messages(sink, 3, lambda: approver.post(f"/campaigns/{campaign_id}/revisions/1/revoke", body), heard_by=room)
     room.run()
     room.later(1).run()
     assert len(sink.messages) < 30

@@ -68,7 +68,7 @@ def test_suspended_and_its_chunk_settled_by_somebody_else(world, runs, fleet, si
     if purpose == "transactional":
         fleet.senders(queue=queue)
     os.kill(worker, signal.SIGCONT)
-    wait_until(lambda: worker not in senders.workers(), what="it ends", limit_s=30)
+    wait_until(lambda: worker not in senders.workers(), what="it ends")
     found = runs.finish(world.a, campaign_id)
     copies = sink.copies()
     if purpose == "marketing":
@@ -100,7 +100,7 @@ def test_no_beat_for_six_seconds(world, runs, fleet, sink, admin, servers, datab
     try:
         for pid in connections_of(admin, fleet.owners()):
             admin.execute(sa.text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
-        wait_until(lambda: senders.said("sender.fenced"), what="it fences itself", limit_s=30)
+        wait_until(lambda: senders.said("sender.fenced"), what="it fences itself")
         fenced = len(sink.messages)
         time.sleep(0.5)
         assert len(sink.messages) <= fenced + 1

@@ -103,7 +103,7 @@ def test_the_pool_is_killed_and_takes_its_workers_with_it(world, runs, fleet, si
     workers = senders.workers()
     assert len(workers) == 2
     senders.kill()
-    wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers), what="its workers end", limit_s=10)  # noqa: PTH110  a process, no file
+    wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers), what="its workers end")  # noqa: PTH110  a process, no file
     fleet.senders()
     found = runs.finish(world.a, campaign_id)
     assert found.accepted <= len(sink.messages) <= found.accepted + found.uncertain == 60

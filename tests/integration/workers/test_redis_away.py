@@ -46,7 +46,7 @@ def test_killed_and_started_again_empty_while_a_run_is_sent(world, runs, fleet, 
     valkey.start()
     last = (world.b, *runs.begin(world.b, 3, tag="last"))
     everybody_once(runs, sink, a, b, later, last)
-    assert went_on_s < 15
+    assert went_on_s < 30
     assert len(senders.workers()) == 1
 
 
@@ -56,7 +56,7 @@ def test_a_worker_that_starts_without_redis_works(world, runs, fleet, valkey, si
     a = (world.a, *runs.begin(world.a, 5))
     senders = fleet.senders()
     everybody_once(runs, sink, a)
-    assert senders.stop() < 10
+    assert senders.stop() < 15
 
 
 def test_emptied_in_the_middle_of_a_run(world, runs, fleet, valkey, sink):
@@ -108,7 +108,7 @@ def test_five_bells_at_once_send_nobody_twice(world, runs, fleet, valkey, sink):
             redis.delete("bell:bulk")
         valkey.ring(Queue.BULK)
     everybody_once(runs, sink, a)
-    assert senders.stop() < 10
+    assert senders.stop() < 15
 
 
 def test_no_ring_is_lost_while_the_worker_looks_for_the_last_time(world, engine, fleet, valkey):

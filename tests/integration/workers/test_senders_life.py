@@ -73,7 +73,7 @@ def test_buried_it_notices_at_its_next_beat(engine, owner):
     found, fenced = owner
     with engine.begin() as connection:
         connection.execute(sa.delete(Sender).where(Sender.owner == found.id))
-    wait_until(lambda: fenced, what="the fence", limit_s=10)
+    wait_until(lambda: fenced, what="the fence")
     assert not found.alive()
 
 
@@ -81,7 +81,7 @@ def test_once_too_late_it_never_lives_again(engine, owner):
     """A process that was suspended for longer than the fence: somebody may have settled its chunk meanwhile."""
     found, fenced = owner
     found._alive_until -= FENCE_S + 1
-    wait_until(lambda: fenced, what="the fence, although the next beat succeeds", limit_s=10)
+    wait_until(lambda: fenced, what="the fence, although the next beat succeeds")
     assert not found.alive()
     found._alive_until += 60
     assert not found.alive()
@@ -178,7 +178,7 @@ def test_a_stop_waits_for_a_claim_that_is_not_committed_yet(world, room, sink, r
         stop.join(0.7)
         assert answers == []
         session.commit()
-        stop.join(10)
+        stop.join(60)
     assert answers == [202]
     piece.then()
     room.run(Queue.BULK)
