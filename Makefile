@@ -8,7 +8,7 @@ BIN := .venv/bin
 READY := .venv/.complete
 PYTEST := $(BIN)/python -m pytest -p tests.tally
 
-.PHONY: help setup demo up test test-unit test-deep test-release simulate mutants check format browser migrate assets snapshot lock
+.PHONY: help setup demo up test test-unit test-deep test-release simulate simulate-sending mutants check format browser migrate assets snapshot lock
 
 help: ## Print this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -37,17 +37,20 @@ test-deep: setup browser ## Run all tests with many more examples, all faults, t
 	@$(BIN)/python -m tests.faults.nth
 	@$(MAKE) mutants
 
-test-release: setup browser ## Run what a release needs: 5,000 lives, every fault three times in a row, 30 kills over 200,000 people (hours).
+test-release: setup browser ## Run what a release needs: 5,000 lives of sending and of flows, every fault three times in a row, 30 kills over 200,000 people (hours).
 	@TIER=test-release $(PYTEST) -q -n 3 --dist loadgroup tests
 	@for round in 1 2 3; do $(BIN)/python -m tests.faults --seed $$round || exit 1; done
 	@$(BIN)/python -m tests.faults.nth
 	@$(BIN)/python -m tests.faults.kills
 	@$(MAKE) mutants
 
-simulate: setup ## Live simulated lives against the reference: make simulate SEEDS=100 FIRST=0.
+simulate: setup ## Live simulated lives of flows against the reference: make simulate SEEDS=100 FIRST=0.
+	@$(BIN)/python -m tests.lives.flows --seeds $(or $(SEEDS),100) --first $(or $(FIRST),0)
+
+simulate-sending: setup ## Live simulated lives of sending against the reference: SEEDS=100 FIRST=0.
 	@TIER=test LIVES=$(or $(SEEDS),100) FIRST=$(or $(FIRST),0) $(PYTEST) -q -n 3 tests/lives/test_lives.py
 
-mutants: setup ## Check that the tests catch thirteen known-bad engines; the last line is `13/13 caught`.
+mutants: setup ## Check that the tests catch the known-bad engines; the last line is `23/23 caught`.
 	@$(BIN)/python -u -m tests.mutants
 
 check: setup ## Check form, types, imports, spelling, migrations, API snapshot, built assets and locks.
@@ -83,5 +86,5 @@ faults-quick: setup ## Ten of the faults, with fewer people (three minutes).
 bench: setup ## Measure everything against references and print one table (up to 40 minutes; needs Debian's postfix).
 	@$(BIN)/python -m bench
 
-bench-quick: setup ## Measure the five main ratios with small sizes (under a minute; needs Debian's postfix).
+bench-quick: setup ## Measure the main ratios with small sizes (about a minute; needs Debian's postfix).
 	@$(BIN)/python -m bench --quick

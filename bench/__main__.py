@@ -15,7 +15,7 @@ from rich.console import Console
 from bench import report, smtp_tools
 from bench.context import Context
 from bench.installation import installed
-from bench.jobs import freeze, growth, imports, ladder, latency, ledger, render, segment, send, trigger
+from bench.jobs import flow, freeze, growth, imports, ladder, latency, ledger, render, segment, send, trigger
 from bench.result import Result, not_run
 from bench.sizes import FULL, QUICK, Sizes
 from bench.world import World
@@ -34,20 +34,23 @@ JOBS: Final = MappingProxyType(
         "latency": latency.run,
         "segment": segment.run,
         "freeze": freeze.run,
+        "flow": flow.run,
         "growth": growth.run,
     }
 )
-QUICK_JOBS: Final = ("render", "send", "import", "segment", "trigger")
+QUICK_JOBS: Final = ("render", "send", "import", "segment", "trigger", "flow")
+EVENTS_OF_EACH: Final = 5
 NEEDS_PROGRAM: Final = 2
 
 
 @click.command()
 @click.option("--only", help=f"Jobs to run, by commas: {', '.join(JOBS)}.")
-@click.option("--quick", is_flag=True, help="A small version of the five main jobs, in under a minute.")
+@click.option("--quick", is_flag=True, help="A small version of the main jobs, in about a minute.")
 @click.option("--repeats", type=click.IntRange(1, 50), help="How often each way is measured.")
+@click.option("--rows", type=click.IntRange(1_000), help="People of the large jobs; events are five times as many.")
 @click.option("--home", type=click.Path(path_type=Path), default=ROOT / ".data" / "bench", help="State directory.")
 @click.option("--out", type=click.Path(path_type=Path), default=ROOT / "bench" / "results.json", help="Where to write.")
-def main(only: str | None, repeats: int | None, home: Path, out: Path, *, quick: bool) -> int:
+def main(only: str | None, repeats: int | None, rows: int | None, home: Path, out: Path, *, quick: bool) -> int:
     """Measure the product against references on this machine."""
     names = _names(only, quick=quick)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
@@ -57,7 +60,7 @@ def main(only: str | None, repeats: int | None, home: Path, out: Path, *, quick:
         click.echo(str(missing), err=True)
         return NEEDS_PROGRAM
     _end_like_ctrl_c()
-    sizes = _sizes(repeats, quick=quick)
+    sizes = _sizes(repeats, rows, quick=quick)
     seen, results = report.machine(), []
     try:
         results = _measure(console, names, sizes, home)
@@ -80,9 +83,10 @@ def _names(only: str | None, *, quick: bool) -> Sequence[str]:
     return names
 
 
-def _sizes(repeats: int | None, *, quick: bool) -> Sizes:
+def _sizes(repeats: int | None, rows: int | None, *, quick: bool) -> Sizes:
     sizes = QUICK if quick else FULL
-    return sizes if repeats is None else replace(sizes, repeats=repeats)
+    sizes = sizes if repeats is None else replace(sizes, repeats=repeats)
+    return sizes if rows is None else replace(sizes, rows=rows, events=rows * EVENTS_OF_EACH)
 
 
 def _measure(console: Console, names: Sequence[str], sizes: Sizes, home: Path) -> list[Result]:

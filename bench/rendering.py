@@ -11,7 +11,7 @@ from uuid import UUID
 
 from saas.content.jail.renderer import Renderer
 from saas.content.rules.links import track
-from saas.content.service import compile_letter
+from saas.content.service.letters import compile_letter
 from saas.content.types import EmailContent, Letterhead, Sender
 from saas.kernel.clock import SystemClock
 from saas.platform.secrets.service import Vault

@@ -35,6 +35,8 @@ ATTRIBUTES: Final = {
     "first_name": "text", "last_name": "text", "city": "text", "plan": "text", "age": "number", "orders": "number",
     "language": "text", "signed_up": "date", "value": "number", "member": "boolean",
 }  # fmt: skip
+_SIGNED_BEFORE: Final = timedelta(hours=3)
+_HELD_BACK: Final = timedelta(days=1)
 _BASE_MS: Final = 1_700_000_000_000
 
 # Contact ids rise with their number, as those that an import makes: the first 48 bits count.
@@ -154,16 +156,16 @@ class World:
             )
             boss = self._as(row.tenant_id, self._boss.account_id, Role.AGENCY_OWNER)
             project = workspaces.create_project(session, actor=boss, name="Autumn", now=now)
-            people: dict[Role, Actor] = {}
+            found: dict[Role, Actor] = {}
             for role in (Role.MANAGER, Role.APPROVER, Role.ADMIN):
                 account = people.ensure_account(
                     session, email=f"{role.value}.{row.tenant_id}@northwind.example", name=role.value, now=now
                 )
                 members.grant(session, actor=boss, account_id=account.account_id, role=role, project_id=None, now=now)
-                people[role] = self._as(row.tenant_id, account.account_id, role)
+                found[role] = self._as(row.tenant_id, account.account_id, role)
             _, text = keys.make_key(
                 session,
-                actor=people[Role.ADMIN],
+                actor=found[Role.ADMIN],
                 name="Shop",
                 role=Role.MANAGER,
                 scopes=[Action.CAMPAIGN_TRIGGER.value, Action.CAMPAIGN_READ.value],
@@ -181,7 +183,7 @@ class World:
                 " %(label)s, %(kind)s, now()) ON CONFLICT DO NOTHING",
                 kinds,
             )
-        return Place(row.tenant_id, project.project_id, people[Role.MANAGER], people[Role.APPROVER], text)
+        return Place(row.tenant_id, project.project_id, found[Role.MANAGER], found[Role.APPROVER], text)
 
     def _as(self, tenant_id: UUID, account_id: UUID | None, role: Role) -> Actor:
         roles = ((role, None),)
@@ -247,11 +249,11 @@ class World:
     def campaign(
         self, place: Place, list_id: UUID, channel_id: UUID, content: EmailContent, *, cap: int | None = None
     ) -> UUID:
-        """Make a dated campaign that is approved and published, for a moment that is still to come.
+        """Make a dated campaign that is approved and published; it waits for `start_now`.
 
         cap: at most so many marketing messages to one person in 30 days; None leaves the default, which is no cap.
         """
-        at = (self.now() + timedelta(hours=2)).astimezone(ZoneInfo(ZONE)).replace(tzinfo=None, microsecond=0)
+        at = self.now().astimezone(ZoneInfo(ZONE)).replace(tzinfo=None, microsecond=0)
         made = {
             "audience": {"list_id": show("lst", list_id)},
             "topic": "newsletter",
@@ -270,12 +272,31 @@ class World:
         }
         return self._published(place, made, kind=CampaignKind.API, purpose=Purpose.TRANSACTIONAL)
 
+    def flow(self, place: Place, list_id: UUID, channel_id: UUID, content: EmailContent, **split: Any) -> UUID:
+        """Make a dated campaign of a message and, an hour later, a step that divides those who had it; published."""
+        first = self.now().astimezone(ZoneInfo(ZONE)).replace(tzinfo=None, microsecond=0)
+        message = self._step(channel_id, content) | {"at": first.isoformat(), "next": {"sent": [2]}}
+        second = {"step_no": 2, "name": "Who goes where", "at": (first + timedelta(hours=1)).isoformat(), **split}
+        made = {
+            "audience": {"list_id": show("lst", list_id)},
+            "topic": "newsletter",
+            "time_zone": ZONE,
+            "steps": [message, second],
+        }
+        return self._published(place, made, kind=CampaignKind.DATED, purpose=Purpose.MARKETING)
+
     def _step(self, channel_id: UUID, content: EmailContent) -> dict[str, Any]:
         body = {"subject": content.subject, "html": content.html, "text": content.text}
         return {"step_no": 1, "kind": "email", "name": "Letter", "channel_id": show("chn", channel_id), "content": body}
 
     def _published(self, place: Place, made: Mapping[str, Any], *, kind: CampaignKind, purpose: Purpose) -> UUID:
-        now = self.now()
+        """Lead a campaign through draft, submission and approval.
+
+        One with a date is signed as of a time before it: steps begin at the moment that was signed, which nobody can
+        move afterwards. Then it is held back until `start_now`.
+        """
+        dated = kind is CampaignKind.DATED
+        now = self.now() - _SIGNED_BEFORE if dated else self.now()
         with self.session(place) as session:
             row = draft.create(
                 session,
@@ -303,6 +324,9 @@ class World:
                 lead_s=0,
                 now=now,
             )
+            if dated:
+                sent.effective_at = self.now() + _HELD_BACK
+                agenda.disarm(session, work=START_CAMPAIGN, subject=found)
             session.commit()
         return found
 

@@ -1,5 +1,7 @@
 """Ready-made scenes over the API: a list with people, a channel, a campaign in review."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -8,7 +10,7 @@ import sqlalchemy as sa
 
 from saas.audiences.models import ContactList, ListMember
 from saas.channels.models import ChannelConfiguration
-from saas.kernel.clock import SystemClock
+from saas.kernel.clock import FixedClock, SystemClock
 from saas.kernel.ids import show, uuid7
 from saas.ledger.models import Consent, Contact
 from saas.permissions.types import Role
@@ -75,7 +77,7 @@ def wall(moment: datetime) -> str:
 
 
 def make_campaign(world: World, place: Place, *, kind: str = "dated", purpose: str = "marketing") -> str:
-    made = world.client(place, Role.MANAGER).post(
+    made = world.stand_in(place, Role.MANAGER).post(
         "/campaigns", {"name": "Black week", "project_id": place.prj, "kind": kind, "purpose": purpose}
     )
     assert made.status_code == 201, made.text
@@ -104,7 +106,7 @@ def api_draft(channel_id: str) -> dict[str, Any]:
 
 
 def save(world: World, place: Place, campaign_id: str, draft: dict[str, Any]) -> None:
-    manager = world.client(place, Role.MANAGER)
+    manager = world.stand_in(place, Role.MANAGER)
     etag = manager.get(f"/campaigns/{campaign_id}/revisions/1").headers["ETag"]
     saved = manager.put(f"/campaigns/{campaign_id}/revisions/1", {"draft": draft}, etag=etag)
     assert saved.status_code == 200, saved.text
@@ -112,13 +114,13 @@ def save(world: World, place: Place, campaign_id: str, draft: dict[str, Any]) ->
 
 
 def submit(world: World, place: Place, campaign_id: str, *, no: int = 1) -> str:
-    sent = world.client(place, Role.MANAGER).post(f"/campaigns/{campaign_id}/revisions/{no}/submit")
+    sent = world.stand_in(place, Role.MANAGER).post(f"/campaigns/{campaign_id}/revisions/{no}/submit")
     assert sent.status_code == 200, sent.text
     return str(sent.get_json()["content_hash"])
 
 
 def approve(world: World, place: Place, campaign_id: str, content_hash: str, *, no: int = 1) -> dict[str, Any]:
-    signed = world.client(place, Role.APPROVER).post(
+    signed = world.stand_in(place, Role.APPROVER).post(
         f"/campaigns/{campaign_id}/revisions/{no}/approve", {"content_hash": content_hash}
     )
     assert signed.status_code == 200, signed.text
@@ -136,6 +138,22 @@ def approved_campaign(
     save(world, place, campaign_id, dated_draft(list_id, channel_id, at))
     approve(world, place, campaign_id, submit(world, place, campaign_id))
     return campaign_id, addresses
+
+
+@contextmanager
+def earlier(world: World, *, hours: float) -> Iterator[None]:
+    """Have the application live so many hours ago.
+
+    Steps begin at the moment that was signed, and nobody signs one that has passed (R1, R13): so whoever wants a start
+    that has come by now signs it before that.
+    """
+    shell = world.app.extensions["countersign"]
+    clock = shell.clock
+    shell.clock = FixedClock(SystemClock().now() - timedelta(hours=hours))
+    try:
+        yield
+    finally:
+        shell.clock = clock
 
 
 def soon(hours: float = 1) -> datetime:

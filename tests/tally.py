@@ -1,5 +1,9 @@
-"""A pytest plugin: says how many tests of which folder ran, and in CI fails when a page test was skipped."""
+"""A pytest plugin: says how many tests of which folder ran, and in CI fails when a page test was skipped.
 
+It keeps the garbage collector away from what lives as long as the run does.
+"""
+
+import gc
 import os
 import tomllib
 from collections import Counter
@@ -27,6 +31,7 @@ class Tally:
         self.ran: Counter[str] = Counter()
         self.skipped: Counter[str] = Counter()
         self.lives: Counter[str] = Counter()
+        self.flows: Counter[str] = Counter()
         self.started = monotonic()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -35,6 +40,8 @@ class Tally:
             for name, counts in report.user_properties:
                 if name == "lives" and isinstance(counts, dict):
                     self.lives.update(counts)
+                if name == "flows" and isinstance(counts, dict):
+                    self.flows.update(counts)
         folder = report.nodeid.split("/")[1] if "/" in report.nodeid else "other"
         if report.skipped:
             self.skipped[folder] += 1
@@ -56,16 +63,31 @@ class Tally:
         ]
         minutes = (monotonic() - self.started) / 60
         terminalreporter.write_line(f"ran: {', '.join(parts) or 'nothing'} in {minutes:.1f} min")
-        if self.lives:
-            lived = self.lives.pop("lives")
-            terminalreporter.write_line(
-                f"{lived} lives; " + ", ".join(f"{n} {c}" for n, c in sorted(self.lives.items()))
-            )
+        for what, counts in (("lives", self.lives), ("flows", self.flows)):
+            if counts:
+                lived = counts.pop("lives")
+                terminalreporter.write_line(
+                    f"{lived} {what}; " + ", ".join(f"{n} {c}" for n, c in sorted(counts.items()))
+                )
         if self.skipped["web"]:
             word = "which fails in CI" if os.environ.get("CI") == "1" else "see: make browser"
             terminalreporter.write_line(f"{self.skipped['web']} page tests were skipped ({word})", red=True)
         if minutes > size("minutes"):
             terminalreporter.write_line(f"over the {size('minutes')} minutes of tests/budget.toml", yellow=True)
+
+
+def pytest_load_initial_conftests() -> None:
+    """Read the program and all tests without the collector: nothing of them goes away."""
+    gc.disable()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop() -> None:
+    """Have the collector look no more at what stays to the end; in the process that gives out the tests too."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
+    gc.enable()
 
 
 def _is_worker(config: pytest.Config) -> bool:

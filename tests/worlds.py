@@ -10,14 +10,16 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
-from flask import Flask
+from flask import Flask, Response
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
+from saas.accounts import login
 from saas.accounts.models import Account
-from saas.accounts.service import keys
+from saas.accounts.service import keys, sessions
 from saas.accounts.service.people import hasher
+from saas.http.shell import Shell
 from saas.kernel.clock import SystemClock
 from saas.kernel.ids import show, uuid7
 from saas.permissions.models import RoleGrant, StaffReach
@@ -43,6 +45,12 @@ class Client:
         answer = self.http.post("/api/v1/sessions", json={"email": email, "password": PASSWORD})
         assert answer.status_code == 201, answer.text
         self.csrf = answer.get_json()["csrf_token"]
+        return self
+
+    def enter(self, engine: sa.Engine, email: str) -> "Client":
+        """Be signed in: the session and the cookie that signing in makes, without the password and its guards."""
+        self.csrf, cookie = enter(self.http.application, engine, email, environ=self.http.environ_base)
+        self.http.set_cookie("csn", cookie, httponly=True)
         return self
 
     def call(self, method: str, path: str, *, headers: dict[str, str] | None = None, **kwargs: Any) -> TestResponse:
@@ -74,6 +82,21 @@ class Client:
     def delete(self, path: str, *, etag: str | None = None, **kwargs: Any) -> TestResponse:
         headers = {"If-Match": etag} if etag else {}
         return self.call("DELETE", path, headers=headers, **kwargs)
+
+
+def enter(app: Flask, engine: sa.Engine, email: str, *, environ: dict[str, Any]) -> tuple[str, str]:
+    """Open a session for a browser of this environ. Returns its CSRF token and its cookie."""
+    shell: Shell = app.extensions["countersign"]
+    with Session(engine, expire_on_commit=False) as session:
+        account = session.scalars(sa.select(Account).where(Account.email == email)).one()
+        agent, hours, now = environ.get("HTTP_USER_AGENT", ""), shell.settings.session_hours, shell.clock.now()
+        token = sessions.open_session(session, account, user_agent=agent, now=now, hours=hours)
+        account.last_seen_at = now
+        session.commit()
+    with app.test_request_context(environ_overrides=environ):
+        csrf = login.start(account, token)
+        kept = app.process_response(Response()).headers.getlist("Set-Cookie")
+    return csrf, next(cookie for cookie in kept if cookie.startswith("csn=")).partition(";")[0].removeprefix("csn=")
 
 
 @dataclass
@@ -113,13 +136,20 @@ class World:
     a: Place
     b: Place
     staff: dict[Role, str] = field(default_factory=dict)
+    stand_ins: dict[tuple[str, Role], Client] = field(default_factory=dict)
 
     def client(self, place: Place, role: Role) -> Client:
         """A signed-in person of a role in a workspace."""
         if role in _STAFF and not self.staff:
             add_staff(self)
         email = self.owner_email if role is Role.AGENCY_OWNER else (self.staff | place.emails)[role]
-        return Client(self.app, workspace=place.wsp).sign_in(email)
+        return Client(self.app, workspace=place.wsp).enter(self.engine, email)
+
+    def stand_in(self, place: Place, role: Role) -> Client:
+        """The same, kept for what only sets a scene: one session for all of it."""
+        if (place.wsp, role) not in self.stand_ins:
+            self.stand_ins[place.wsp, role] = self.client(place, role)
+        return self.stand_ins[place.wsp, role]
 
     def key(self, place: Place) -> Client:
         """The workspace's API key (role manager, all of its scopes)."""
@@ -133,7 +163,7 @@ KEY_SCOPES = (
     Action.CONTACT_READ, Action.CONTACT_WRITE, Action.LIST_READ, Action.LIST_WRITE, Action.AUDIENCE_READ,
     Action.AUDIENCE_WRITE, Action.CAMPAIGN_READ, Action.CAMPAIGN_WRITE, Action.CAMPAIGN_SUBMIT,
     Action.CAMPAIGN_CONTROL, Action.CAMPAIGN_TRIGGER, Action.REPORT_READ, Action.CHANNEL_READ, Action.PROJECT_READ,
-    Action.WORKSPACE_READ,
+    Action.WORKSPACE_READ, Action.EVENT_WRITE,
 )  # fmt: skip
 
 

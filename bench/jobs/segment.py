@@ -126,10 +126,7 @@ def _make_tables(context: Context, admin: psycopg.Connection[Any], place: Place)
     admin.execute(_MAKE_TYPED, (place.tenant_id,))
     admin.execute("ALTER TABLE bench_person ADD PRIMARY KEY (contact_id)")
     context.tell(f"filling in {sizes.events:,} events")
-    for month, first, after in admin.execute(_MONTHS).fetchall():
-        if not _covered(admin, first):
-            bounds = f"FROM ('{first}') TO ('{after}')"
-            admin.execute(f"CREATE TABLE event_bench_{month} PARTITION OF event FOR VALUES {bounds}")
+    add_months(admin)
     admin.execute(_EVENTS, {"tenant": place.tenant_id, "count": sizes.events, "people": sizes.rows})
     admin.execute(
         "CREATE TABLE bench_event AS SELECT contact_id, kind, occurred_at FROM event WHERE tenant_id = %s",
@@ -137,6 +134,14 @@ def _make_tables(context: Context, admin: psycopg.Connection[Any], place: Place)
     )
     admin.execute("CREATE INDEX ON bench_event (contact_id, kind, occurred_at)")
     admin.execute("VACUUM ANALYZE bench_person, bench_event, event")
+
+
+def add_months(admin: psycopg.Connection[Any]) -> None:
+    """Make the partitions of events of the last two months that are not there yet."""
+    for month, first, after in admin.execute(_MONTHS).fetchall():
+        if not _covered(admin, first):
+            bounds = f"FROM ('{first}') TO ('{after}')"
+            admin.execute(f"CREATE TABLE event_bench_{month} PARTITION OF event FOR VALUES {bounds}")
 
 
 def _covered(admin: psycopg.Connection[Any], day: Any) -> bool:

@@ -41,11 +41,11 @@ RUNGS: Final = (
 
 def leave_out(rung: Rung) -> None:
     """Prepare this process for a rung. Call it before anything of saas.sending or saas.app is imported."""
-    from saas.ledger import queries  # noqa: PLC0415  the claim's statement is put together when it is imported
+    from saas.ledger.queries import reach  # noqa: PLC0415  the claim's statement is put together when it is imported
 
     if not rung.consent:
-        vars(queries)["SKIP_REASON"] = _NOBODY
-        vars(queries)["SKIP_JOINS"] = ""
+        vars(reach)["SKIP_REASON"] = _NOBODY
+        vars(reach)["SKIP_JOINS"] = ""
     if not rung.security:
         from saas.app import workers  # noqa: PLC0415  as above
 

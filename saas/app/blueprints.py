@@ -12,13 +12,13 @@ from saas.accounts.routes import accounts
 from saas.accounts.routes import own as own_account
 from saas.app import metrics
 from saas.audiences.routes import audiences
-from saas.campaigns.routes import campaigns, comments, links, policies, revisions
+from saas.campaigns.routes import campaigns, categories, comments, links, policies, revisions, templates
 from saas.channels import routes as channels
 from saas.http import problem
-from saas.intake import routes as intake
-from saas.journeys import routes as trigger
+from saas.intake.routes import events, public
+from saas.journeys.routes import call_files, gate_links, gates
 from saas.notices import routes as notices
-from saas.reports import routes as reports
+from saas.reports.routes import foresight, reports
 from saas.sending import routes as sending
 from saas.tenants.routes import agencies, people
 from saas.tenants.routes import workspaces as tenants
@@ -33,12 +33,18 @@ from saas.web.agency import routes as agency_pages
 from saas.web.alerts import routes as alert_pages
 from saas.web.audiences import routes as audience_pages
 from saas.web.brand import routes as brand_pages
+from saas.web.campaigns import call_one as call_one_pages
+from saas.web.campaigns import calls as call_pages
 from saas.web.campaigns import decide as decide_pages
 from saas.web.campaigns import draft as draft_pages
+from saas.web.campaigns import gates as gate_pages
 from saas.web.campaigns import link as approval_link_pages
 from saas.web.campaigns import review as review_pages
 from saas.web.campaigns import routes as campaign_pages
+from saas.web.campaigns import steps as step_pages
 from saas.web.developers import routes as developer_pages
+from saas.web.foresight import routes as foresight_pages
+from saas.web.foresight import why as why_pages
 from saas.web.home import routes as home_pages
 from saas.web.notices import routes as notice_pages
 from saas.web.settings import routes as settings_pages
@@ -52,14 +58,20 @@ API: Final[tuple[Blueprint, ...]] = (
     channels.blp,
     audiences.blp,
     campaigns.blp,
+    categories.blp,
+    templates.blp,
     revisions.blp,
     comments.blp,
     policies.blp,
     links.blp,
-    trigger.blp,
+    call_files.blp,  # with the trigger
+    gates.blp,
+    gate_links.blp,
+    events.blp,
     sending.blp,
     reports.blp,
     reports.log,
+    foresight.blp,
     notices.blp,
 )
 
@@ -71,9 +83,15 @@ PAGES: Final[tuple[PageBlueprint, ...]] = (
     home_pages.blp,
     campaign_pages.blp,
     draft_pages.blp,
+    step_pages.blp,
     review_pages.blp,
     decide_pages.blp,
     approval_link_pages.blp,
+    call_pages.blp,
+    call_one_pages.blp,
+    gate_pages.blp,
+    foresight_pages.blp,
+    why_pages.blp,
     audience_pages.blp,
     settings_pages.blp,
     developer_pages.blp,
@@ -96,7 +114,7 @@ def register_pages(app: Flask) -> None:
     metrics.register(app)
     # flask-smorest answers every HTTPException of the application as its API; a page answers with a page.
     app.register_error_handler(HTTPException, _page_or_problem)
-    app.register_blueprint(intake.pages)
+    app.register_blueprint(public.pages)
     for blueprint in PAGES:
         app.register_blueprint(blueprint)
 

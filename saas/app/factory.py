@@ -13,6 +13,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from saas.accounts.login import login
 from saas.app import blueprints, schema
+from saas.app.examples import EXAMPLES
 from saas.app.gate import DatabaseGate
 from saas.audiences.service.audiences import keep_while
 from saas.campaigns.queries import uses_audience
@@ -120,7 +121,7 @@ def _register_api(app: Flask) -> None:
     api = problem.ProblemApi(app)
     for blueprint in blueprints.API:
         api.register_blueprint(blueprint, url_prefix="/api/v1")
-    openapi.describe(api, app)
+    openapi.describe(api, app, examples=EXAMPLES)
 
 
 def check_database_role(app: Flask) -> None:

@@ -11,7 +11,10 @@ from saas.audiences.types import IMPORT_FILE
 from saas.campaigns.jobs import handlers as campaign_handlers
 from saas.campaigns.types import SETTLE_STOP, START_CAMPAIGN
 from saas.http.shell import Shell
-from saas.journeys.jobs import start_campaign
+from saas.journeys.jobs import call_file, flow_step, flow_update, refresh_zones, start_campaign
+from saas.journeys.jobs import handlers as journey_handlers
+from saas.journeys.types import FLOW_UPDATE, REFRESH_ZONES
+from saas.ledger.types import CALL_FILE, FLOW_STEP
 from saas.notices.jobs import handlers as notice_handlers
 from saas.platform.agenda.types import Handler, Kinds, Queue, Work
 from saas.reports.jobs import handlers as report_handlers
@@ -27,8 +30,13 @@ def kinds_for(queue: Queue, *, shell: Shell, engine: sa.Engine, sender: SenderPr
     handlers: dict[Work, Handler] = {
         IMPORT_FILE: import_handler(engine, shell.vault, shell.clock, at_once=shell.settings.imports_at_once),
         START_CAMPAIGN: start_campaign,
+        FLOW_STEP: flow_step,
+        FLOW_UPDATE: flow_update,
+        CALL_FILE: call_file,
+        REFRESH_ZONES: refresh_zones,
         SETTLE_STOP: stop,
         SWEEP: sweep,
+        **journey_handlers(engine, shell.vault, shell.clock, shell.settings),
         **account_handlers(shell.settings),
         **campaign_handlers(shell.settings),
         **notice_handlers(shell.settings),

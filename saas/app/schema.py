@@ -6,8 +6,10 @@ from saas.accounts import models as accounts
 from saas.audiences import models as audiences
 from saas.audit import models as audit
 from saas.campaigns import models as campaigns
+from saas.campaigns.desk import models as desk
 from saas.channels import models as channels
 from saas.http import models as http
+from saas.journeys import models as journeys
 from saas.ledger import models as ledger
 from saas.notices import models as notices
 from saas.permissions import models as permissions
@@ -20,8 +22,8 @@ from saas.sending import models as sending
 from saas.tenants import models as tenants
 
 MODULES = (
-    accounts, agenda, audiences, audit, campaigns, channels, files, http, ledger, notices, permissions, seal, secrets,
-    sending, tenants,
+    accounts, agenda, audiences, audit, campaigns, channels, desk, files, http, journeys, ledger, notices, permissions,
+    seal, secrets, sending, tenants,
 )  # fmt: skip
 
 # Tables without a tenant's rows. Each holds ids, words and times, no contact and no content.

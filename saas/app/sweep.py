@@ -8,6 +8,7 @@ import structlog
 
 from saas.http.idempotency import forget_answers
 from saas.journeys.service.retention import forget_context
+from saas.journeys.service.zones import mark_version, rules_version
 from saas.platform.agenda.types import Picked, Piece
 from saas.platform.files.service import remove_expired
 from saas.sending.service.retention import forget_merge
@@ -24,9 +25,10 @@ log = structlog.get_logger()
 def sweep(picked: Picked) -> Piece:
     """Remove one batch of each, after the workspace's own retention where it has one.
 
-    Come again at once while there is more, else in an hour.
+    Come again at once while there is more, else in an hour. So often it is also looked whether zones have new rules.
     """
     session, now = picked.session, picked.now
+    mark_version(session, version=rules_version(), now=now)
     days = session.scalar(sa.select(Workspace.retention_days).where(Workspace.tenant_id == picked.tenant_id))
     kept = {} if days is None else {"kept": timedelta(days=days)}
     done = {

@@ -13,7 +13,10 @@ MAX_BATCH: Final = 1000
 MAX_MAPPING_CHARS: Final = 100_000
 _MAX_LISTS: Final = 20
 _NAME: Final[list[Any]] = [validate.Length(1, 200), without_controls, not_blank]
-_RULE: Final = {"example": {"all": [{"consent": "newsletter", "is": "given"}]}}
+_RULE: Final = {
+    "description": "A rule as in docs/rules.md.",
+    "example": {"all": [{"consent": "newsletter", "is": "given"}]},
+}
 
 
 class AttributeArguments(Strict):

@@ -18,7 +18,9 @@ class Campaign(TenantScoped, Model):
     """A campaign. No counter lives in this row: claims read it FOR SHARE (ledger.md, stop).
 
     held_part: which part is not what was signed, a word of `Part`; held_facts: what was found of it.
-    tags: what policies ask for; no part of the hash.
+    tags: what policies ask for; no part of the hash. entry_event: by which event people come in (published flows).
+    category_id: how it is sorted (M11), no part of the hash either.
+    archived_from: the state that an archived campaign had, to which it can be brought back; null in any other state.
     """
 
     __tablename__ = "campaign"
@@ -35,6 +37,9 @@ class Campaign(TenantScoped, Model):
     held_part: Mapped[str | None]
     held_facts: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     tags: Mapped[list[str]] = mapped_column(ARRAY(sa.Text()), server_default=sa.text("'{}'"))
+    category_id: Mapped[UUID | None]
+    archived_from: Mapped[str | None]
+    entry_event: Mapped[str | None]
     created_by: Mapped[UUID | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
@@ -46,10 +51,18 @@ class Campaign(TenantScoped, Model):
         sa.ForeignKeyConstraint(
             ["tenant_id", "project_id"], ["project.tenant_id", "project.project_id"], ondelete="RESTRICT"
         ),
+        sa.ForeignKeyConstraint(
+            ["tenant_id", "category_id"], ["category.tenant_id", "category.category_id"], ondelete="RESTRICT"
+        ),
         one_of("kind", CampaignKind),
         one_of("purpose", Purpose),
         one_of("state", CampaignState),
+        sa.CheckConstraint("archived_from IN ('draft', 'stopped', 'completed')", name="archived_from_known"),
         sa.Index("ix_campaign_tenant_id_created_at", "tenant_id", "created_at"),
+        sa.Index("ix_campaign_category", "tenant_id", "category_id"),
+        sa.Index(
+            "ix_campaign_entry_event", "tenant_id", "entry_event", postgresql_where=sa.text("entry_event IS NOT NULL")
+        ),
     )
 
 
@@ -59,6 +72,8 @@ class Revision(TenantScoped, Model):
     draft: what people edit; document: canonical bytes (RFC 8785) built at submission, the only thing the engine reads.
     content_hash: "v1:" + sha256(document), what approvers sign (U1).
     planned_at: the first step's time as its author chose it; effective_at: what the five-minute rule made of it (R1).
+    not_before: before this moment no step begins that had not begun when it was published, or resumed (R1, R9).
+    skip_before: steps planned before this moment that have not begun are passed over (R9, resume).
     """
 
     __tablename__ = "revision"
@@ -77,6 +92,8 @@ class Revision(TenantScoped, Model):
     planned_at: Mapped[datetime | None]
     published_at: Mapped[datetime | None]
     effective_at: Mapped[datetime | None]
+    not_before: Mapped[datetime | None]
+    skip_before: Mapped[datetime | None]
     version: Mapped[int]
 
     __table_args__ = (

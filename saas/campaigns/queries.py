@@ -1,7 +1,6 @@
 """Read campaigns, revisions, editors and decisions; always in the bound workspace and the actor's projects."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
@@ -23,7 +22,8 @@ from saas.campaigns.rules.standing import People
 from saas.campaigns.types import CampaignState, Part, RevisionState
 from saas.kernel.errors import NotFound
 from saas.kernel.ids import show
-from saas.kernel.paging import Page, PageRequest, cut
+from saas.ledger.models import Run
+from saas.ledger.types import RunState
 from saas.permissions.models import RoleGrant
 from saas.permissions.rules import roles_with
 from saas.permissions.types import Action, Actor, Role
@@ -55,37 +55,9 @@ SIGNERS_SQL: Final = (
 _MOST: Final = 2**31 - 1  # a number that the column cannot hold names no revision
 
 
-@dataclass(frozen=True, slots=True)
-class CampaignFilter:
-    """What a list of campaigns is narrowed to."""
-
-    state: CampaignState | None = None
-    project_id: UUID | None = None
-    text: str = ""
-
-
-def campaigns(session: Session, *, actor: Actor, wanted: CampaignFilter, page: PageRequest) -> Page[Campaign]:
-    """Return campaigns that the actor may read, newest first."""
-    rows = session.scalars(
-        _visible(session, actor)
-        .where(*_narrow(wanted))
-        .where(*([Campaign.campaign_id < UUID(page.after[0])] if page.after else []))
-        .order_by(Campaign.campaign_id.desc())
-        .limit(page.limit + 1)
-    ).all()
-    return cut(rows, limit=page.limit, key=lambda row: (str(row.campaign_id),))
-
-
-def counts_by_state(session: Session, *, actor: Actor) -> dict[CampaignState, int]:
-    """Return how many campaigns the actor may read, by state."""
-    visible = _visible(session, actor).subquery()
-    rows = session.execute(sa.select(visible.c.state, sa.func.count()).group_by(visible.c.state))
-    return {CampaignState(state): count for state, count in rows}
-
-
 def campaign(session: Session, *, actor: Actor, campaign_id: UUID, action: Action = Action.CAMPAIGN_READ) -> Campaign:
     """Return a campaign for which the actor has a right. Raises NotFound."""
-    row = session.scalars(_visible(session, actor, action).where(Campaign.campaign_id == campaign_id)).first()
+    row = session.scalars(visible(session, actor, action).where(Campaign.campaign_id == campaign_id)).first()
     if row is None:
         raise NotFound.of("campaign")
     return row
@@ -96,11 +68,29 @@ def campaign_for_update(session: Session, *, actor: Actor, campaign_id: UUID) ->
 
     The lock waits for claims in flight, which hold the row FOR SHARE (ledger.md, stop).
     """
-    found = _visible(session, actor).where(Campaign.campaign_id == campaign_id).with_for_update()
+    found = visible(session, actor).where(Campaign.campaign_id == campaign_id).with_for_update()
     row = session.scalars(found, execution_options={"populate_existing": True}).first()
     if row is None:
         raise NotFound.of("campaign")
     return row
+
+
+def begun_steps(session: Session, campaign_id: UUID) -> frozenset[int]:
+    """Return the steps of a campaign that have begun in the round that is going on; they stay as they are (S60).
+
+    Steps where people have times of their own never begin all at once.
+    """
+    newest = sa.select(sa.func.max(Run.occurrence)).where(
+        Run.tenant_id == bound_tenant(session), Run.campaign_id == campaign_id
+    )
+    found = sa.select(Run.step_no).where(
+        Run.tenant_id == bound_tenant(session),
+        Run.campaign_id == campaign_id,
+        sa.or_(Run.dated, Run.planned_at.is_not(None)),
+        Run.state != RunState.CANCELLED,
+        Run.occurrence == newest.scalar_subquery(),
+    )
+    return frozenset(session.scalars(found))
 
 
 def revisions(session: Session, campaign_id: UUID) -> Sequence[Revision]:
@@ -329,20 +319,8 @@ def uses_audience(session: Session, audience_id: UUID) -> bool:
     return session.scalar(found.limit(1)) is not None
 
 
-def _visible(session: Session, actor: Actor, action: Action = Action.CAMPAIGN_READ) -> sa.Select[Campaign]:
+def visible(session: Session, actor: Actor, action: Action = Action.CAMPAIGN_READ) -> sa.Select[Campaign]:
+    """Return the statement for the campaigns of the projects in which the actor has a right."""
     found = sa.select(Campaign).where(Campaign.tenant_id == bound_tenant(session))
     projects = actor.projects(action)
     return found if projects is None else found.where(Campaign.project_id.in_(projects))
-
-
-def _narrow(wanted: CampaignFilter) -> list[sa.ColumnElement[bool]]:
-    conditions: list[sa.ColumnElement[bool]] = []
-    if wanted.state is not None:
-        conditions.append(Campaign.state == wanted.state)
-    else:
-        conditions.append(Campaign.state != CampaignState.ARCHIVED)
-    if wanted.project_id is not None:
-        conditions.append(Campaign.project_id == wanted.project_id)
-    if wanted.text:
-        conditions.append(Campaign.name.icontains(wanted.text, autoescape=True))
-    return conditions

@@ -7,10 +7,11 @@ from saas.platform.agenda.types import Queue, Work
 
 
 class CampaignKind(StrEnum):
-    """How a campaign starts (A3)."""
+    """How a campaign starts (A3): at its date, by calls, or as people come to match (M21)."""
 
     DATED = "dated"
     API = "api"
+    FLOWING = "flowing"
 
 
 class CampaignState(StrEnum):
@@ -41,6 +42,29 @@ class CampaignMove(StrEnum):
     COMPLETE = "complete"
     EXTEND = "extend"
     ARCHIVE = "archive"
+    RESTORE = "restore"
+
+
+class Tone(StrEnum):
+    """The named colours of the design system, in the order of its tokens `cs-cat-1` to `cs-cat-8`."""
+
+    INK = "ink"
+    TEAL = "teal"
+    AMBER = "amber"
+    PLUM = "plum"
+    MOSS = "moss"
+    VIOLET = "violet"
+    RUST = "rust"
+    SLATE = "slate"
+
+
+class CampaignSort(StrEnum):
+    """The orders of a list of campaigns."""
+
+    NEWEST = "newest"
+    OLDEST = "oldest"
+    NAME = "name"
+    CHANGED = "changed"
 
 
 class RevisionState(StrEnum):
@@ -98,6 +122,7 @@ class PolicyKind(StrEnum):
     DATED = "dated"
     API_MARKETING = "api_marketing"
     API_TRANSACTIONAL = "api_transactional"
+    FLOWING = "flowing"
 
 
 class Order(StrEnum):
@@ -119,6 +144,14 @@ class DeadlineOf(StrEnum):
 
     BEFORE_START = "before_start"
     AFTER_REQUEST = "after_request"
+
+
+class Overdue(StrEnum):
+    """What becomes of steps whose time passed while a campaign was paused (R9)."""
+
+    START_NOW = "start_now"
+    SKIP = "skip"
+    NEW_TIME = "new_time"
 
 
 class Part(StrEnum):

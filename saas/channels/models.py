@@ -10,9 +10,20 @@ from saas.channels.types import ChannelKind, Purpose, Security
 from saas.ledger.models import one_of
 from saas.platform.db import Model, TenantScoped
 
+KIND_WHOLE = (
+    "CASE kind WHEN 'webhook' THEN url IS NOT NULL AND dkim_domain IS NULL AND"
+    " num_nonnulls(from_name, from_address, host, port, security, username, password_sealed) = 0"
+    " ELSE url IS NULL AND hook_secret_sealed IS NULL AND"
+    " num_nonnulls(from_name, from_address, host, port, security) = 5 END"
+)
+
 
 class ChannelConfiguration(TenantScoped, Model):
-    """How and as whom messages leave. The password is sealed and never read back by people."""
+    """How and as whom messages leave. Passwords and signing secrets are sealed and never read back by people.
+
+    url and the hook columns are a webhook's; sender, host, port and protection those of a mail server.
+    hook_former_sealed: the secret before the present one; messages are signed with both until hook_former_until.
+    """
 
     __tablename__ = "channel_configuration"
 
@@ -20,13 +31,13 @@ class ChannelConfiguration(TenantScoped, Model):
     name: Mapped[str]
     kind: Mapped[str]
     purpose: Mapped[str]
-    from_name: Mapped[str]
-    from_address: Mapped[str]
+    from_name: Mapped[str | None]
+    from_address: Mapped[str | None]
     reply_to: Mapped[str | None]
     return_path: Mapped[str | None]
-    host: Mapped[str]
-    port: Mapped[int]
-    security: Mapped[str]
+    host: Mapped[str | None]
+    port: Mapped[int | None]
+    security: Mapped[str | None]
     username: Mapped[str | None]
     password_sealed: Mapped[bytes | None]
     rate_per_minute: Mapped[int | None]
@@ -37,6 +48,10 @@ class ChannelConfiguration(TenantScoped, Model):
     dkim_selector: Mapped[str | None]
     dkim_record: Mapped[str | None]
     dkim_key_sealed: Mapped[bytes | None]
+    url: Mapped[str | None]
+    hook_secret_sealed: Mapped[bytes | None]
+    hook_former_sealed: Mapped[bytes | None]
+    hook_former_until: Mapped[datetime | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     archived_at: Mapped[datetime | None]
@@ -55,4 +70,6 @@ class ChannelConfiguration(TenantScoped, Model):
             "(dkim_domain IS NULL) = (dkim_key_sealed IS NULL) AND (dkim_domain IS NULL) = (dkim_selector IS NULL)",
             name="dkim_whole",
         ),
+        sa.CheckConstraint(KIND_WHOLE, name="kind_whole"),
+        sa.CheckConstraint("(hook_former_sealed IS NULL) = (hook_former_until IS NULL)", name="hook_former_whole"),
     )

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from saas.accounts.models import Account
 from saas.channels.models import ChannelConfiguration
-from saas.channels.types import ChannelDraft, Purpose, Security
+from saas.channels.types import ChannelDraft, ChannelKind, Purpose, Security
 from saas.kernel.errors import NotFound
 from saas.kernel.paging import Page, PageRequest, cut
 from saas.ledger.models import Run
@@ -21,10 +21,11 @@ from saas.tenants.models import Tenant
 # rules.fingerprint_of makes (a test compares). What signs the mails is part of it only where something does, so that
 # documents from before there was DKIM keep their fingerprint.
 FINGERPRINT_SQL: Final = (
-    "(jsonb_build_object('kind', ch.kind, 'purpose', ch.purpose, 'from_name', ch.from_name,"
+    "(CASE WHEN ch.kind = 'webhook' THEN jsonb_build_object('kind', ch.kind, 'purpose', ch.purpose, 'url', ch.url)"
+    " ELSE jsonb_build_object('kind', ch.kind, 'purpose', ch.purpose, 'from_name', ch.from_name,"
     " 'from_address', ch.from_address, 'reply_to', ch.reply_to, 'return_path', ch.return_path, 'host', ch.host)"
     " || CASE WHEN ch.dkim_domain IS NULL THEN jsonb_build_object() ELSE"
-    " jsonb_build_object('dkim_domain', ch.dkim_domain, 'dkim_selector', ch.dkim_selector) END)"
+    " jsonb_build_object('dkim_domain', ch.dkim_domain, 'dkim_selector', ch.dkim_selector) END END)"
 )
 
 _UNFINISHED: Final = (RunState.PLANNED, RunState.RUNNING, RunState.HELD)
@@ -46,12 +47,16 @@ def channel_for_update(session: Session, channel_id: UUID) -> ChannelConfigurati
     return _live(session.get(ChannelConfiguration, key, with_for_update=True, populate_existing=True))
 
 
-def channels(session: Session, page: PageRequest, *, purpose: Purpose | None = None) -> Page[ChannelConfiguration]:
+def channels(
+    session: Session, page: PageRequest, *, purpose: Purpose | None = None, kind: ChannelKind | None = None
+) -> Page[ChannelConfiguration]:
     """Return the configurations in use, oldest first."""
     table = ChannelConfiguration
     wanted = sa.select(table).where(table.tenant_id == bound_tenant(session), table.archived_at.is_(None))
     if purpose is not None:
         wanted = wanted.where(table.purpose == purpose.value)
+    if kind is not None:
+        wanted = wanted.where(table.kind == kind.value)
     if page.after is not None:
         wanted = wanted.where(table.channel_id > UUID(page.after[0]))
     rows = session.scalars(wanted.order_by(table.channel_id).limit(page.limit + 1)).all()
@@ -85,18 +90,29 @@ def is_member_address(session: Session, address: str) -> bool:
     return session.scalar(wanted.limit(1)) is not None
 
 
+def of_kind(row: ChannelConfiguration, kind: ChannelKind) -> ChannelConfiguration:
+    """Return a configuration if it is of a kind; one of another kind is none of those asked for. Raises NotFound."""
+    if row.kind != kind.value:
+        raise NotFound.of(f"{_WORDS[kind]} configuration")
+    return row
+
+
+_WORDS: Final = {ChannelKind.SMTP: "mail server", ChannelKind.WEBHOOK: "webhook"}
+
+
 def draft_of(row: ChannelConfiguration) -> ChannelDraft:
-    """Return what people said about a configuration, without its password."""
+    """Return what people said about a mail server, without its password. Raises NotFound for another kind."""
+    of_kind(row, ChannelKind.SMTP)
     return ChannelDraft(
         name=row.name,
         purpose=Purpose(row.purpose),
-        from_name=row.from_name,
-        from_address=row.from_address,
+        from_name=row.from_name or "",
+        from_address=row.from_address or "",
         reply_to=row.reply_to,
         return_path=row.return_path,
-        host=row.host,
-        port=row.port,
-        security=Security(row.security),
+        host=row.host or "",
+        port=row.port or 0,
+        security=Security(row.security or Security.NONE),
         username=row.username,
         rate_per_minute=row.rate_per_minute,
         connections=row.connections,

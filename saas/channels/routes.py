@@ -6,7 +6,8 @@ from uuid import UUID
 from flask import Response
 from flask_smorest import Blueprint
 
-from saas.channels import queries, rules, service
+from saas.channels import queries, rules
+from saas.channels.adapters.webhook.types import HookDraft
 from saas.channels.models import ChannelConfiguration
 from saas.channels.schemas import (
     ChannelArguments,
@@ -15,13 +16,19 @@ from saas.channels.schemas import (
     ChannelOut,
     DkimArguments,
     DkimOut,
+    HookArguments,
+    HookChanges,
+    HookMade,
+    SecretArguments,
     TrialArguments,
     TrialOut,
     dkim_view,
 )
+from saas.channels.service import configurations, hooks, smtp
 from saas.channels.types import ChannelDraft, TrialResult
 from saas.http.etags import expected_version, tagged
 from saas.http.fields import path_id
+from saas.http.idempotency import shown_once
 from saas.http.limits import limiter
 from saas.http.paging import page_request, page_response, paged
 from saas.http.shell import endpoint, shell
@@ -38,8 +45,8 @@ _OUT = ChannelOut()
 @blp.arguments(ChannelArguments)
 @blp.response(201, ChannelOut)
 def create(context: Context, body: dict[str, Any]) -> Response:
-    """Make a channel configuration."""
-    row = service.create(
+    """Make a channel configuration of a mail server."""
+    row = smtp.create(
         context.session,
         actor=context.actor,
         draft=ChannelDraft(**body),
@@ -57,7 +64,7 @@ def create(context: Context, body: dict[str, Any]) -> Response:
 @blp.response(200, paged(ChannelOut))
 def index(context: Context, args: dict[str, Any]) -> Response:
     """List the channel configurations in use."""
-    page = queries.channels(context.session, page_request(args), purpose=args["purpose"])
+    page = queries.channels(context.session, page_request(args), purpose=args["purpose"], kind=args["kind"])
     return page_response(page, _OUT)
 
 
@@ -75,7 +82,7 @@ def show_one(context: Context, channel_id: str) -> Response:
 @blp.response(200, ChannelOut)
 def change(context: Context, body: dict[str, Any], channel_id: str) -> Response:
     """Change a channel configuration. Where it leads cannot change without giving the password again."""
-    row = service.change(
+    row = smtp.change(
         context.session,
         actor=context.actor,
         channel_id=_id(channel_id),
@@ -94,7 +101,7 @@ def change(context: Context, body: dict[str, Any], channel_id: str) -> Response:
 @blp.response(204)
 def archive(context: Context, channel_id: str) -> None:
     """Take a channel configuration out of use."""
-    service.archive(
+    configurations.archive(
         context.session,
         actor=context.actor,
         channel_id=_id(channel_id),
@@ -112,7 +119,7 @@ def make_dkim(context: Context, body: dict[str, Any], channel_id: str) -> Respon
 
     What signs is part of what approvers sign: approved campaigns are held until they are approved again.
     """
-    row = service.make_dkim(
+    row = smtp.make_dkim(
         context.session, actor=context.actor, channel_id=_id(channel_id), vault=context.vault, now=context.now, **body
     )
     return tagged(DkimOut().dump(dkim_view(row)), row.version, status=201)
@@ -123,7 +130,7 @@ def make_dkim(context: Context, body: dict[str, Any], channel_id: str) -> Respon
 @blp.response(204)
 def remove_dkim(context: Context, channel_id: str) -> None:
     """Sign no mails any longer and forget the key."""
-    service.remove_dkim(
+    smtp.remove_dkim(
         context.session,
         actor=context.actor,
         channel_id=_id(channel_id),
@@ -140,7 +147,7 @@ def remove_dkim(context: Context, channel_id: str) -> None:
 @blp.response(200, TrialOut)
 def send_trial(context: Context, body: dict[str, Any], channel_id: str) -> TrialResult:
     """Send a test message to yourself or another member."""
-    return service.send_trial(
+    return smtp.send_trial(
         context.session,
         actor=context.actor,
         channel_id=_id(channel_id),
@@ -150,6 +157,80 @@ def send_trial(context: Context, body: dict[str, Any], channel_id: str) -> Trial
         ehlo_name=rules.ehlo_name(context.settings.public_url),
         now=context.now,
     )
+
+
+@blp.route("/webhook-channels", methods=["POST"])
+@endpoint(Scope.TENANT, Action.CHANNEL_WRITE)
+@blp.arguments(HookArguments)
+@blp.response(201, HookMade)
+def create_hook(context: Context, body: dict[str, Any]) -> Response:
+    """Make a channel configuration of a webhook. This answer is the only one that holds its signing secret."""
+    row, secret = hooks.create(
+        context.session,
+        actor=context.actor,
+        draft=HookDraft(**body),
+        vault=context.vault,
+        allow=context.settings.egress_allow,
+        now=context.now,
+    )
+    return _made(row, secret)
+
+
+@blp.route("/webhook-channels/<hook_id>", methods=["PATCH"])
+@endpoint(Scope.TENANT, Action.CHANNEL_WRITE)
+@blp.arguments(HookChanges)
+@blp.response(200, ChannelOut)
+def change_hook(context: Context, body: dict[str, Any], hook_id: str) -> Response:
+    """Change a webhook. Its address is part of what approvers sign."""
+    row = hooks.change(
+        context.session,
+        actor=context.actor,
+        channel_id=_id(hook_id),
+        expected=expected_version(),
+        values=body,
+        allow=context.settings.egress_allow,
+        now=context.now,
+    )
+    return _answer(row)
+
+
+@blp.route("/webhook-channels/<hook_id>/secret", methods=["POST"])
+@endpoint(Scope.TENANT, Action.CHANNEL_WRITE)
+@blp.arguments(SecretArguments)
+@blp.response(201, HookMade)
+def rotate_hook(context: Context, body: dict[str, Any], hook_id: str) -> Response:
+    """Make a new signing secret, shown only here. For some hours messages are signed with the former one as well."""
+    row, secret = hooks.rotate(
+        context.session,
+        actor=context.actor,
+        channel_id=_id(hook_id),
+        overlap_hours=body["overlap_hours"],
+        vault=context.vault,
+        now=context.now,
+    )
+    return _made(row, secret)
+
+
+@blp.route("/webhook-channels/<hook_id>/ping", methods=["POST"])
+# Like a sign-in, this makes a server of ours work for whoever calls it.
+@limiter.limit(lambda: f"{shell().settings.sign_in_limit_per_minute} per minute")
+@endpoint(Scope.TENANT, Action.CHANNEL_TEST)
+@blp.response(200, TrialOut)
+def ping_hook(context: Context, hook_id: str) -> TrialResult:
+    """Post a signed ping to a webhook."""
+    return hooks.ping(
+        context.session,
+        actor=context.actor,
+        channel_id=_id(hook_id),
+        vault=context.vault,
+        allow=context.settings.egress_allow,
+        now=context.now,
+    )
+
+
+def _made(row: ChannelConfiguration, secret: str) -> Response:
+    location = f"/api/v1/channels/{show('chn', row.channel_id)}"
+    return shown_once(tagged({**_OUT.dump(row), "secret": secret}, row.version, status=201, location=location))
 
 
 def _answer(row: ChannelConfiguration, *, status: int = 200) -> Response:

@@ -18,6 +18,7 @@ from email_validator import EmailNotValidError, validate_email
 from saas.channels.types import (
     About,
     ChannelDraft,
+    ChannelKind,
     Identity,
     Outcome,
     OutcomeKind,
@@ -73,6 +74,8 @@ _TROUBLE_AT_SENDER: Final = MappingProxyType({_DEFERRED: Trouble.PRESSURE, _REFU
 
 def fingerprint_of(row: Identity) -> dict[str, Any]:
     """Return what an approver signs of a configuration. `queries.FINGERPRINT_SQL` makes the same in the database."""
+    if row.kind == ChannelKind.WEBHOOK:
+        return {"kind": row.kind, "purpose": row.purpose, "url": row.url}
     signed = {field: getattr(row, field) for field in FINGERPRINT_FIELDS}
     if row.dkim_domain is not None:
         signed |= {"dkim_domain": row.dkim_domain, "dkim_selector": row.dkim_selector}
@@ -149,6 +152,15 @@ def checked(draft: ChannelDraft, *, allow: tuple[str, ...], sources: tuple[str, 
     if faults:
         raise Invalid("Some values cannot be used; see errors.", faults=faults)
     return clean_draft
+
+
+def checked_name(text: str) -> str:
+    """Return what a configuration is called. Raises Invalid."""
+    faults: list[Fault] = []
+    name = _line("/name", text, faults)
+    if faults:
+        raise Invalid(faults[0].message, faults=faults)
+    return name
 
 
 def is_dns_name(text: str) -> bool:

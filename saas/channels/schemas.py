@@ -6,8 +6,10 @@ from typing import Any, Final, TypeAlias
 from marshmallow import fields, validate
 
 from saas.channels.adapters.smtp import dkim
+from saas.channels.adapters.webhook.target import MAX_URL
 from saas.channels.models import ChannelConfiguration
 from saas.channels.rules import MAX_CONNECTIONS, MAX_NAME, MAX_SECRET, fingerprint_of
+from saas.channels.service.hooks import MAX_OVERLAP_HOURS
 from saas.channels.types import ChannelKind, DkimAlgorithm, Purpose, Security
 from saas.http.fields import Id, Moment, Strict, without_controls
 from saas.http.paging import PageArguments
@@ -56,6 +58,7 @@ class ChannelArguments(ChannelChanges):
 class ChannelListArguments(PageArguments):
     """The query of the list."""
 
+    kind = fields.Enum(ChannelKind, by_value=True, load_default=None)
     purpose = fields.Enum(Purpose, by_value=True, load_default=None)
 
 
@@ -99,25 +102,28 @@ class Dkim(fields.Nested):
 
 
 class ChannelOut(Strict):
-    """A configuration."""
+    """A configuration. What is about mail is null for a webhook, and url for all others."""
 
     channel_id = Id("chn", required=True)
     name = fields.String(required=True)
     kind = fields.String(required=True, validate=validate.OneOf([word.value for word in ChannelKind]))
     purpose = fields.String(required=True, validate=validate.OneOf([word.value for word in Purpose]))
-    from_name = fields.String(required=True)
-    from_address = fields.String(required=True)
+    from_name = fields.String(required=True, allow_none=True)
+    from_address = fields.String(required=True, allow_none=True)
     reply_to = fields.String(required=True, allow_none=True)
     return_path = fields.String(required=True, allow_none=True)
-    host = fields.String(required=True)
-    port = fields.Integer(required=True)
-    security = fields.String(required=True, validate=validate.OneOf([word.value for word in Security]))
+    host = fields.String(required=True, allow_none=True)
+    port = fields.Integer(required=True, allow_none=True)
+    security = fields.String(required=True, allow_none=True, validate=validate.OneOf([word.value for word in Security]))
     username = fields.String(required=True, allow_none=True)
     has_password = fields.Function(lambda row: row.password_sealed is not None, metadata={"type": "boolean"})
     rate_per_minute = fields.Integer(required=True, allow_none=True)
     connections = fields.Integer(required=True)
     source_address = fields.String(required=True, allow_none=True)
     ehlo_name = fields.String(required=True, allow_none=True)
+    url = fields.String(required=True, allow_none=True)
+    # Until when messages are signed with the former secret as well.
+    hook_former_until = Moment(required=True, allow_none=True)
     dkim = Dkim(DkimOut, required=True, allow_none=True)
     # What an approver signs of it; when it changes, approved campaigns are held.
     fingerprint = fields.Function(fingerprint_of, metadata={"type": "object"})
@@ -126,6 +132,36 @@ class ChannelOut(Strict):
     last_test_at = Moment(required=True, allow_none=True)
     last_test_error = fields.String(required=True, allow_none=True)
     version = fields.Integer(required=True)
+
+
+class HookChanges(Strict):
+    """What may be changed of a webhook: everything but the purpose."""
+
+    name = fields.String(validate=_NAME)
+    url = fields.String(validate=[validate.Length(1, MAX_URL), without_controls])
+    rate_per_minute = fields.Integer(strict=True, allow_none=True, validate=validate.Range(1))
+
+
+class HookArguments(HookChanges):
+    """A new webhook: https, on port 443 or 8443."""
+
+    name = fields.String(required=True, validate=_NAME)
+    purpose = fields.Enum(Purpose, by_value=True, required=True)
+    url = fields.String(required=True, validate=[validate.Length(1, MAX_URL), without_controls])
+
+
+class HookMade(ChannelOut):
+    """A webhook with its new signing secret, which is shown this once."""
+
+    secret = fields.String(required=True)
+
+
+class SecretArguments(Strict):
+    """For how long the former secret signs beside the new one; 0 ends it at once."""
+
+    overlap_hours = fields.Integer(
+        strict=True, load_default=24, validate=validate.Range(0, MAX_OVERLAP_HOURS), metadata={"example": 24}
+    )
 
 
 class TrialArguments(Strict):

@@ -13,6 +13,7 @@ class ChannelKind(StrEnum):
     """What kind of channel a configuration drives."""
 
     SMTP = "smtp"
+    WEBHOOK = "webhook"
 
 
 class Purpose(StrEnum):
@@ -81,12 +82,12 @@ class Identity(Protocol):
         ...
 
     @property
-    def from_name(self) -> str:
-        """The name that people see."""
+    def from_name(self) -> str | None:
+        """The name that people see; None for a webhook, as all about mail."""
         ...
 
     @property
-    def from_address(self) -> str:
+    def from_address(self) -> str | None:
         """The address that people see."""
         ...
 
@@ -101,7 +102,7 @@ class Identity(Protocol):
         ...
 
     @property
-    def host(self) -> str:
+    def host(self) -> str | None:
         """The provider's host."""
         ...
 
@@ -113,6 +114,11 @@ class Identity(Protocol):
     @property
     def dkim_selector(self) -> str | None:
         """Under which name the domain publishes the key."""
+        ...
+
+    @property
+    def url(self) -> str | None:
+        """Where a webhook leads, None for all others."""
         ...
 
 
@@ -153,6 +159,8 @@ class Outgoing:
     """One message, ready for the wire. `message` has CRLF line ends and no dot-stuffing.
 
     is_checked: whoever wrote it has seen to it that all line ends are CRLF and that no line begins with a dot.
+    message_id: by which a receiver of a webhook knows it again; in a mail it stands in the message. For a webhook there
+    are neither sender nor recipient, and the message is JSON.
     """
 
     index: int
@@ -160,6 +168,7 @@ class Outgoing:
     recipient: str
     message: bytes
     is_checked: bool = False
+    message_id: str = ""
 
 
 class OutcomeKind(StrEnum):
@@ -195,6 +204,7 @@ class Outcome:
 
     hard: the provider says that the address does not exist, so it is to be suppressed (reliability.md 2).
     trouble: what is the matter with the channel; every outcome that is about the channel names it.
+    retry_after_s: for how long the provider asked to be left alone with this person's, None where it did not.
     """
 
     kind: OutcomeKind
@@ -202,6 +212,7 @@ class Outcome:
     text: str = ""
     hard: bool = False
     trouble: Trouble | None = None
+    retry_after_s: float | None = None
 
 
 class About(StrEnum):

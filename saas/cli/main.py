@@ -11,13 +11,16 @@ from saas.cli.contacts import contacts
 from saas.cli.db import db
 from saas.cli.demo.command import demo
 from saas.cli.doctor import doctor
+from saas.cli.foresight import simulate, why
 from saas.cli.seal import seal
 from saas.cli.services import services
 from saas.cli.shell import run
 from saas.cli.up import up
 from saas.cli.users import users
 
-COMMANDS: Final[tuple[click.Command, ...]] = (demo, up, services, db, users, contacts, campaigns, audit, seal, doctor)
+COMMANDS: Final[tuple[click.Command, ...]] = (
+    demo, up, services, db, users, contacts, campaigns, simulate, why, audit, seal, doctor,
+)  # fmt: skip
 
 
 @click.group(

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
+from uuid import UUID
 
 import click
 import structlog
@@ -27,7 +28,7 @@ from saas.http.shell import shell
 from saas.kernel.clock import SystemClock
 from saas.kernel.errors import DomainError, Kind
 from saas.platform.agenda.service import queues_to_ring
-from saas.platform.db import PowerfulRole, db
+from saas.platform.db import PowerfulRole, db, tenant_session
 from saas.platform.roles import CannotInitialise
 from saas.platform.secrets.service import Vault
 from saas.platform.settings import BadSetting, Settings
@@ -93,8 +94,21 @@ def transaction() -> Iterator[Work]:
         with Session(db.engine, expire_on_commit=False) as session:
             yield Work(session, shell().clock.now(), found, shell().vault)
             session.commit()
-        for queue in queues_to_ring(session):
-            shell().bell.ring(queue)
+        _ring(session)
+
+
+@contextmanager
+def each_workspace(tenant_id: UUID) -> Iterator[Session]:
+    """Give a command that goes through workspaces a transaction for one of them, beside its own."""
+    with tenant_session(db.engine, tenant_id) as session:
+        yield session
+        session.commit()
+    _ring(session)
+
+
+def _ring(session: Session) -> None:
+    for queue in queues_to_ring(session):
+        shell().bell.ring(queue)
 
 
 def run(group: click.Group) -> int:

@@ -33,6 +33,9 @@ class Purpose(StrEnum):
     CLICK = "click"
     UNSUBSCRIBE = "unsubscribe"
     VIEW = "view"
+    GATE_PEOPLE = "gate-people"  # who waits at a sendgate (R6)
+    GATE_DECIDE = "gate-decide"
+    GATE_FINISH = "gate-finish"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,14 @@ class CheckedEmail:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckedPayload:
+    """A webhook's body that may be sent, with the variables it reads."""
+
+    body: str
+    used: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Claimed:
     """What a link token says about itself. Believe it only after `tokens.verify`."""
 
@@ -184,7 +195,10 @@ class Letterhead:
 
 @dataclass(slots=True)
 class Addressee:
-    """One person whom a letter goes to. `to` is an address fit for the wire; `click_url` is `<base>/<click token>`."""
+    """One person whom a letter goes to. `to` is an address fit for the wire; `click_url` is `<base>/<click token>`.
+
+    open_url: the address of the image that tells of opens; like click_url empty where nothing is tracked.
+    """
 
     to: str
     message_id: str
@@ -192,3 +206,4 @@ class Addressee:
     context: Mapping[str, object]
     unsubscribe_url: str = ""
     click_url: str = ""
+    open_url: str = ""

@@ -11,11 +11,12 @@ from marshmallow import RAISE, Schema, ValidationError, fields
 from saas.kernel.errors import NotFound
 from saas.kernel.ids import BadId, parse, show
 from saas.kernel.moments import OUT_OF_YEARS, in_zone, is_given
+from saas.kernel.texts import UNSTORABLE, is_storable
 
 _DIRECTIONS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _CONTROLS: Final = re.compile("[\0-\x1f\x7f-\x9f\ud800-\udfff]")
-_UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
-UNSTORABLE: Final = "NUL and broken characters are not allowed here."
+_MAX_NESTED: Final = 32
+_LARGEST: Final = 10.0**18
 _UNSEEN: Final = dict.fromkeys((0x00AD, 0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFEFF, *range(0x200B, 0x2010)))
 
 
@@ -44,6 +45,22 @@ class Id(fields.Field[UUID]):
             return parse(self.prefix, value if isinstance(value, str) else "")
         except BadId:
             raise ValidationError(f"Not an id of the form {self.prefix}_… .") from None
+
+
+class Keyed(fields.Dict):
+    """An object with names of the caller's own; what is wrong stands at its name, so that the pointer leads there."""
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> dict[Any, Any]:
+        try:
+            given: dict[Any, Any] = super()._deserialize(value, attr, data, **kwargs)  # type: ignore[no-untyped-call]
+        except ValidationError as error:
+            if not isinstance(error.messages, dict):
+                raise
+            places = {name: found.get("key") or found["value"] for name, found in error.messages.items()}
+            raise ValidationError(places) from None
+        return given
 
 
 class Moment(fields.Field[datetime]):
@@ -78,15 +95,42 @@ def is_plain(text: str) -> bool:
     return not _CONTROLS.search(text) and not _DIRECTIONS.search(text)
 
 
-def is_storable(text: str) -> bool:
-    """Say whether `without_nul` would take a text."""
-    return not _UNSTORABLE.search(text)
-
-
 def without_nul(text: str) -> None:
     """Validate that a long text has no NUL and no lone surrogate, which PostgreSQL cannot store."""
     if not is_storable(text):
         raise ValidationError(UNSTORABLE)
+
+
+def plain_value(value: object) -> None:
+    """Validate that a value of any kind is a text, a number, yes or no, or nothing, and can be stored."""
+    if not (value is None or isinstance(value, str | int | float)):
+        raise ValidationError("Not a text, a number, true, false or null.")
+    _storable_leaf(value)
+
+
+def storable_json(value: object) -> None:
+    """Validate that JSON of any shape can be stored: its texts and numbers, and not nested without end."""
+    level = [value]
+    for _ in range(_MAX_NESTED):
+        deeper: list[object] = []
+        for each in level:
+            if isinstance(each, Mapping):
+                deeper += [*each.keys(), *each.values()]
+            elif isinstance(each, list):
+                deeper += each
+            else:
+                _storable_leaf(each)
+        level = deeper
+        if not level:
+            return
+    raise ValidationError(f"This is nested more than {_MAX_NESTED} deep.")
+
+
+def _storable_leaf(value: object) -> None:
+    if isinstance(value, str) and not is_storable(value):
+        raise ValidationError(UNSTORABLE)
+    if isinstance(value, int | float) and not -_LARGEST <= value <= _LARGEST:  # neither is what is no number
+        raise ValidationError("This number is too large.")
 
 
 def not_blank(text: str) -> None:

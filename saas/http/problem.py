@@ -1,5 +1,6 @@
 """RFC 9457 problem details: one table from kinds of errors to statuses, and the API object that answers with them."""
 
+import re
 import secrets
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -46,6 +47,8 @@ _TITLES: Final[Mapping[int, str]] = {
     503: "Not available right now",
 }
 _PROBLEM: Final = "application/problem+json"
+_HIDDEN: Final = "***"
+_TOKEN_AFTER: Final = re.compile(r"(?<=/gate-links/)[^/]+")
 _KEPT_HEADERS: Final = frozenset({"allow", "retry-after", "www-authenticate"})
 _BY_STATUS: Final[Mapping[int, str]] = {
     400: "bad_request", 401: "unauthenticated", 403: "forbidden", 404: "not_found", 405: "method_not_allowed",
@@ -66,7 +69,7 @@ def problem(
         "status": status,
         "code": code,
         "detail": detail,
-        "instance": request.path,
+        "instance": path_told(),
         "request_id": request_id(),
     }
     if faults:
@@ -115,6 +118,13 @@ def _faults(messages: Any, pointer: str = "") -> list[Fault]:
 
 def _escape(part: str) -> str:
     return part.replace("~", "~0").replace("/", "~1")
+
+
+def path_told() -> str:
+    """Return the request's path for answers and logs: without the token of an address that is its own proof (R6)."""
+    path = _TOKEN_AFTER.sub(_HIDDEN, request.path)  # also where no route takes it, and so no argument is known
+    token = str((request.view_args or {}).get("token") or "")
+    return path.replace(token, _HIDDEN) if token else path
 
 
 def request_id() -> str:
@@ -181,7 +191,7 @@ def answer(error: Exception) -> Response:
         log.error("database.unavailable", error=str(error.orig))
         extra = {"retry_after_s": 2}
         return problem(503, code="unavailable", detail="The database does not answer. Try again shortly.", extra=extra)
-    log.error("request.failed", path=request.path, exc_info=error)
+    log.error("request.failed", path=path_told(), exc_info=error)
     return problem(500, code="internal", detail="An error of ours. It is logged under this request_id.")
 
 

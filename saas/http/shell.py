@@ -18,12 +18,12 @@ from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import UnsupportedMediaType
 
-from saas.http.fields import UNSTORABLE, is_storable
 from saas.http.idempotency import answer_once
 from saas.http.types import Context, Declared, Gate, Scope
 from saas.kernel.clock import Clock
 from saas.kernel.errors import DomainError, Invalid, Kind, NotFound, Unauthenticated
 from saas.kernel.ids import BadId, parse
+from saas.kernel.texts import UNSTORABLE, is_storable
 from saas.permissions.principal import identity_of, permission
 from saas.permissions.rules import roles_with
 from saas.permissions.types import Action, Actor, ActorKind, LacksRight, WorkspaceAtRest, WorkspaceState

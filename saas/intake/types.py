@@ -1,6 +1,8 @@
 """Words of intake: what a link from a message leads to."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -65,3 +67,48 @@ class Subscription:
     address: str
     topic: str
     brand: Brand
+
+
+class Told(StrEnum):
+    """What became of one event of a call."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    UNKNOWN_CONTACT = "unknown_contact"
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One event as a client tells it. at: None for now; key: the caller's own id, None when it has none.
+
+    way, who: by which of contact_id, email and external_id the person is named, and how.
+    """
+
+    index: int
+    name: str
+    way: str
+    who: str
+    at: datetime | None
+    key: str | None
+    properties: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The answer for one event; contact_id is None where nobody is known by that name."""
+
+    index: int
+    status: Told
+    contact_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Something about a person for which somebody may wait.
+
+    about: {"on": "event" or "converted", "name": …}, or {"on": "opened" or "clicked", "entry": …, "step": …}.
+    """
+
+    contact_id: UUID
+    at: datetime
+    about: Mapping[str, object]

@@ -1,11 +1,13 @@
-"""Shapes of the trigger API."""
+"""Shapes of the trigger API: calls, and files of calls."""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 from marshmallow import fields, validate
 
-from saas.http.fields import Id, Strict, is_plain, without_controls
+from saas.http.fields import Id, Moment, Strict, is_plain, without_controls
+from saas.journeys.types import Answer, CallFileState, LineAnswer
+from saas.ledger.types import GateState
 
 MAX_RECIPIENTS: Final = 1000
 _EMAIL: Final = (1, 320)
@@ -57,13 +59,45 @@ class TriggerIn(Strict):
     dry_run = fields.Boolean(load_default=False)
 
 
+class ExpectedOut(Strict):
+    """A step that somebody is expected to come to. exit: null where it cannot be told yet."""
+
+    step_no = fields.Integer(required=True)
+    kind = fields.String(required=True)
+    name = fields.String(required=True)
+    exit = fields.String(allow_none=True, required=True)
+    text = fields.String(required=True)
+
+
+class ShownOut(Strict):
+    """A message as its reader would have it. failure: why it cannot be made."""
+
+    step_no = fields.Integer(required=True)
+    subject = fields.String(required=True)
+    html = fields.String(required=True)
+    text = fields.String(required=True)
+    failure = fields.String(allow_none=True, required=True)
+
+
+class ExpectationOut(Strict):
+    """What a recipient may expect. reason: why their first message would be skipped.
+
+    message: only of the first people of a call, for who may read contacts.
+    """
+
+    path = fields.List(fields.Nested(ExpectedOut), required=True)
+    reason = fields.String(allow_none=True, required=True)
+    message = fields.Nested(ShownOut, allow_none=True, required=True)
+
+
 class ResultOut(Strict):
-    """The answer for one recipient."""
+    """The answer for one recipient. expected: in a dry run, for those who would be accepted."""
 
     index = fields.Integer(required=True)
     status = fields.String(required=True)
     entry_key = fields.String(allow_none=True, required=True)
     detail = fields.String(allow_none=True, required=True)
+    expected = fields.Nested(ExpectationOut)
 
 
 class TriggerOut(Strict):
@@ -72,3 +106,80 @@ class TriggerOut(Strict):
     request_id = fields.String(required=True)
     dry_run = fields.Boolean(required=True)
     results = fields.List(fields.Nested(ResultOut), required=True)
+
+
+class GateDecisionIn(Strict):
+    """What another system says about one person who waits at a gate."""
+
+    contact_id = Id("ctc", required=True)
+    entry_key = fields.String(load_default=None, allow_none=True, validate=[validate.Length(max=200), without_controls])
+    decision = fields.String(required=True, validate=validate.OneOf(("accepted", "rejected")))
+    fields_ = fields.Dict(data_key="fields", attribute="fields", keys=fields.String(), load_default=dict)
+
+
+class DecisionsIn(Strict):
+    """Decisions about up to 1,000 people; a later one about somebody replaces an earlier one."""
+
+    decisions = fields.List(fields.Nested(GateDecisionIn), required=True, validate=validate.Length(1, MAX_RECIPIENTS))
+
+
+class DecidedOut(Strict):
+    """About how many people the decisions were taken, and how many of them do not wait here."""
+
+    decided = fields.Integer(required=True)
+    unknown_ = fields.Integer(data_key="unknown", attribute="unknown", required=True)
+
+
+class GateOut(Strict):
+    """A gate. closed_at: when it was released, or its time was over."""
+
+    gate_id = Id("gat", required=True)
+    campaign_id = Id("cam", required=True)
+    step_no = fields.Integer(required=True)
+    state = fields.String(required=True, validate=validate.OneOf([state.value for state in GateState]))
+    opened_at = Moment(required=True)
+    deadline_at = Moment(required=True)
+    told_at = Moment(allow_none=True)
+    closed_at = Moment(allow_none=True)
+
+
+class ListedGateOut(GateOut):
+    """A gate of a campaign. people: how many wait at it."""
+
+    people = fields.Integer(required=True)
+
+
+class CallFileQuery(Strict):
+    """How a file of calls is named where it is no form's."""
+
+    file_name = fields.String(load_default="", validate=[validate.Length(max=200), without_controls])
+
+
+class ErrorsQuery(Strict):
+    """How the error file is written."""
+
+    format = fields.String(load_default="jsonl", validate=validate.OneOf(["jsonl", "csv"]))
+
+
+# lines = the sum of all others.
+CallFileCounts: Final = Strict.from_dict(
+    {word: fields.Integer(required=True) for word in ("lines", *map(str, Answer), *map(str, LineAnswer))},
+    name="CallFileCounts",
+)
+
+
+class CallFileOut(Strict):
+    """A file of calls; bytes are counted unpacked. `detail` says why it waits, or why it failed."""
+
+    call_file_id = Id("clf", required=True)
+    campaign_id = Id("cam", required=True)
+    file_name = fields.String(required=True)
+    state = fields.String(required=True, validate=validate.OneOf(list(CallFileState)))
+    detail = fields.String(allow_none=True, required=True)
+    size_bytes = fields.Integer(required=True)
+    done_bytes = fields.Integer(required=True)
+    counts = fields.Nested(CallFileCounts, required=True)
+    has_errors = fields.Boolean(required=True)
+    created_at = Moment(required=True)
+    started_at = Moment(allow_none=True, required=True)
+    finished_at = Moment(allow_none=True, required=True)

@@ -10,10 +10,10 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from saas.ledger.types import ChunkState, ConsentStatus, Exc, RunState, SuppressionReason
+from saas.ledger.types import ChunkState, ConsentStatus, Exc, GateState, RunState, SuppressionReason, WaitStage
 from saas.platform.db import Model, TenantScoped
 
 ENTRY_IDS = sa.Sequence("entry_id_seq", cache=1000, metadata=Model.metadata)
@@ -149,7 +149,10 @@ class Passage(TenantScoped, Model):
 
 
 class Wait(TenantScoped, Model):
-    """Where a flowing or triggered entry stands."""
+    """Where an entry stands: it came, waits for a time or a fact, or something about it is on its way.
+
+    Of cohorts only who waits for another system's word or answer. facts: what is known by now (a gate's fields).
+    """
 
     __tablename__ = "wait"
 
@@ -160,15 +163,56 @@ class Wait(TenantScoped, Model):
     due_at: Mapped[datetime]
     listens: Mapped[dict[str, Any] | None]
     answer: Mapped[str | None]
+    stage: Mapped[str] = mapped_column(server_default=sa.text("'arrived'"))
+    facts: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
 
     __table_args__ = (
+        one_of("stage", WaitStage),
         sa.Index("ix_wait_due", "tenant_id", "campaign_id", "step_no", "due_at"),
         sa.Index("ix_wait_listens", "tenant_id", "contact_id", postgresql_where=sa.text("listens IS NOT NULL")),
     )
 
 
+class Gate(TenantScoped, Model):
+    """People who wait for another system's word, handed over together (R6).
+
+    They are those whose `wait.listens` names it. told_at: when the other system was told; closed_at: when it released
+    them, or when its time was over.
+    """
+
+    __tablename__ = "gate"
+
+    gate_id: Mapped[UUID] = mapped_column(primary_key=True)
+    campaign_id: Mapped[UUID]
+    step_no: Mapped[int] = mapped_column(sa.SmallInteger)
+    revision_no: Mapped[int]
+    state: Mapped[str]
+    opened_at: Mapped[datetime]
+    deadline_at: Mapped[datetime]
+    told_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        one_of("state", GateState),
+        sa.Index("ix_gate_campaign", "tenant_id", "campaign_id", "step_no", "opened_at"),
+    )
+
+
+class FlowMember(TenantScoped, Model):
+    """Who matches a flowing campaign's audience, as of its last update: coming and leaving are a diff of it (M21)."""
+
+    __tablename__ = "flow_member"
+
+    campaign_id: Mapped[UUID] = mapped_column(primary_key=True)
+    contact_id: Mapped[UUID] = mapped_column(primary_key=True)
+    since: Mapped[datetime]
+
+
 class Run(TenantScoped, Model):
-    """One execution of a dated step, or the open run of a triggered message step."""
+    """One execution of a dated step of any kind, or the open run of a message step where people have their own times.
+
+    channel_id, channel_fingerprint: of messages. leads_on: a step follows, so whoever settles wakes the flow.
+    """
 
     __tablename__ = "run"
 
@@ -178,9 +222,10 @@ class Run(TenantScoped, Model):
     occurrence: Mapped[str] = mapped_column(sa.Text(collation="C"))
     revision_no: Mapped[int]
     content_hash: Mapped[str]
-    channel_id: Mapped[UUID]
-    channel_fingerprint: Mapped[dict[str, Any]]
+    channel_id: Mapped[UUID | None]
+    channel_fingerprint: Mapped[dict[str, Any] | None]
     dated: Mapped[bool]
+    leads_on: Mapped[bool] = mapped_column(server_default=sa.text("false"))
     planned_at: Mapped[datetime | None]
     effective_at: Mapped[datetime | None]
     started_at: Mapped[datetime | None]

@@ -1,6 +1,18 @@
 """Words of the ledger."""
 
 from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from saas.platform.agenda.types import Queue, Work
+
+# Move the people who wait at one step and are due; its subject is `flow_subject`. Armed by whatever wakes them.
+FLOW_STEP: Final = Work("flow.step", Queue.MAINTENANCE)
+CALL_FILE: Final = Work("call.file", Queue.MAINTENANCE)  # answer the next lines of a file of calls; its id
+TELL_GATE: Final = Work("gate.tell", Queue.MAINTENANCE)  # its subject is a gate's id
+
+
+PASSED_OVER: Final = "passed_over"  # in the facts of a run: somebody chose to skip it when they resumed (R9)
 
 
 class RunState(StrEnum):
@@ -20,6 +32,22 @@ class ChunkState(StrEnum):
     CLAIMED = "claimed"
     CLOSED = "closed"
     CANCELLED = "cancelled"
+
+
+class WaitStage(StrEnum):
+    """Where somebody stands at a step: just come, waiting for a time or a fact, or their message is on its way."""
+
+    ARRIVED = "arrived"
+    WAITING = "waiting"
+    SENDING = "sending"
+
+
+class GateState(StrEnum):
+    """Whether another system may still speak about the people of a gate."""
+
+    OPEN = "open"
+    RELEASED = "released"
+    TIMED_OUT = "timed_out"
 
 
 class Exc(StrEnum):
@@ -44,6 +72,9 @@ class Reason(StrEnum):
     ERASED = "erased"
     CAPPED = "capped"
     QUOTA = "quota"
+    TOO_LATE = "too_late"
+    SKIPPED_ON_RESUME = "skipped_on_resume"
+    QUIET_HOURS = "quiet_hours"
     POISON = "poison"
     REFUSED_BY_RECIPIENT = "refused_by_recipient"
     REFUSED_CONTENT = "refused_content"
@@ -65,8 +96,13 @@ class ConsentStatus(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+def flow_subject(campaign_id: UUID, step_no: int) -> str:
+    """Return what stands on the agenda for one step of a campaign."""
+    return f"{campaign_id}:{step_no}"
+
+
 class EventKind(StrEnum):
-    """Facts about people that come from outside."""
+    """Facts about people that come from outside. A client's own have a kind each (`custom_kind`)."""
 
     CLICKED = "clicked"
     OPENED = "opened"
@@ -80,3 +116,11 @@ class SuppressionReason(StrEnum):
     COMPLAINT = "complaint"
     ERASED = "erased"
     MANUAL = "manual"
+
+
+CUSTOM: Final = "custom:"
+
+
+def custom_kind(name: str) -> str:
+    """Return what stands in `event.kind` for a client's own event: the index by person and kind finds it by name."""
+    return CUSTOM + name

@@ -21,7 +21,9 @@ class NoticeKind(StrEnum):
 
     approval_requested, approval_decided, approval_reminder, approval_late: the way of a revision through its review.
     mentioned, commented: words under a campaign. access_asked, access_granted: A10. key_owner_left: a key outlived its
-    maker. campaign_held: a person must decide (R13). audit_head: the day's head of the audit chain (U2).
+    maker. campaign_held: a person must decide (R13). audit_head: the day's head of the audit chain (U2). flow_step: a
+    flow says that people came by (M27). step_shifted: a step began later than its time (R2),
+    or the rules of a time zone have changed (R17).
     """
 
     APPROVAL_REQUESTED = "approval_requested"
@@ -35,6 +37,8 @@ class NoticeKind(StrEnum):
     KEY_OWNER_LEFT = "key_owner_left"
     CAMPAIGN_HELD = "campaign_held"
     AUDIT_HEAD = "audit_head"
+    FLOW_STEP = "flow_step"
+    STEP_SHIFTED = "step_shifted"
 
 
 class MailMode(StrEnum):

@@ -27,6 +27,7 @@ _EDIT: Final = frozenset(
         Action.CAMPAIGN_WRITE,
         Action.CAMPAIGN_SUBMIT,
         Action.CHANNEL_TEST,
+        Action.EVENT_WRITE,
     }
 )
 _GOVERN: Final = frozenset(

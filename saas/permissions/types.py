@@ -60,6 +60,7 @@ class Action(StrEnum):
     WORKSPACE_STATE = "workspace:state"
     AGENCY_READ = "agency:read"
     AGENCY_WRITE = "agency:write"
+    EVENT_WRITE = "event:write"
 
 
 class Right(NamedTuple):

@@ -73,14 +73,21 @@ class NotTrusted(Unavailable):
 
 
 def connect(
-    host: str, port: int, *, allow: tuple[str, ...], timeout_s: float, source_address: str | None = None
+    host: str,
+    port: int,
+    *,
+    allow: tuple[str, ...],
+    timeout_s: float,
+    source_address: str | None = None,
+    ports: tuple[int, ...] = SMTP_PORTS,
 ) -> Connection:
     """Return a TCP connection (TCP_NODELAY, keepalive) with `timeout_s` set as its timeout.
 
-    `allow` is EGRESS_ALLOW: `host:port` (`[v6]:port`) exempt from the checks of port and address. The name lookup and
-    the connecting take `timeout_s` each at most. Raises Refused, Unreachable.
+    `allow` is EGRESS_ALLOW: `host:port` (`[v6]:port`) exempt from the checks of port and address, `ports`
+    those that all others may have. The name lookup and the connecting take `timeout_s` each at most.
+    Raises Refused, Unreachable.
     """
-    targets = resolve(host, port, allow=allow, timeout_s=timeout_s)
+    targets = resolve(host, port, allow=allow, timeout_s=timeout_s, ports=ports)
     end = monotonic() + timeout_s
     for target in targets:
         left = end - monotonic()
@@ -95,10 +102,12 @@ def connect(
     raise _unreachable()
 
 
-def resolve(host: str, port: int, *, allow: tuple[str, ...], timeout_s: float) -> tuple[Target, ...]:
+def resolve(
+    host: str, port: int, *, allow: tuple[str, ...], timeout_s: float, ports: tuple[int, ...] = SMTP_PORTS
+) -> tuple[Target, ...]:
     """Return where a host may be connected to, every address checked. Raises Refused, Unreachable."""
     host = host.lower()
-    check_target(host, port, allow=allow)
+    check_target(host, port, allow=allow, ports=ports)
     found = _lookup(host, port) if _literal(host) else _lookup_within(host, port, timeout_s)
     if not exempt(host, port, allow=allow) and any(is_blocked(address) for address, _ in found):
         raise _refused()
@@ -123,7 +132,7 @@ def finish(sock: Connection) -> None:
     raise _unreachable()
 
 
-def check_target(host: str, port: int, *, allow: tuple[str, ...]) -> None:
+def check_target(host: str, port: int, *, allow: tuple[str, ...], ports: tuple[int, ...] = SMTP_PORTS) -> None:
     """Refuse without a lookup what can be told from host and port alone. Raises Refused.
 
     A host is an IP address in its one usual spelling, or an ASCII domain name with at least one dot and none at the
@@ -133,7 +142,7 @@ def check_target(host: str, port: int, *, allow: tuple[str, ...]) -> None:
     if exempt(host, port, allow=allow):
         return
     address = _literal(host)
-    if port not in SMTP_PORTS or (address is None and not _is_public_name(host)):
+    if port not in ports or (address is None and not _is_public_name(host)):
         raise _refused()
     if address is not None and is_blocked(address):
         raise _refused()

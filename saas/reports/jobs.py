@@ -6,7 +6,7 @@ from saas.audit.types import SEND_HEAD
 from saas.platform.agenda.types import Handler, Picked, Piece, Work
 from saas.platform.secrets.service import Vault
 from saas.platform.settings import Settings
-from saas.reports.service import send_head
+from saas.reports.service.heads import send_head
 
 
 def handlers(settings: Settings, vault: Vault) -> dict[Work, Handler]:

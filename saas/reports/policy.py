@@ -29,6 +29,8 @@ RIGHTS: Final[Mapping[str, Action]] = MappingProxyType(
         "cam": Action.CAMPAIGN_READ,
         "lst": Action.LIST_READ,
         "imp": Action.LIST_READ,
+        "cat": Action.CAMPAIGN_READ,
+        "cpt": Action.CAMPAIGN_READ,
         "aud": Action.AUDIENCE_READ,
         "prj": Action.PROJECT_READ,
         "chn": Action.CHANNEL_READ,

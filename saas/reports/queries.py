@@ -20,9 +20,9 @@ from saas.campaigns.rules.document import Damaged, Document, read
 from saas.intake.rules import masked
 from saas.kernel.errors import Invalid
 from saas.kernel.paging import Page, PageRequest
-from saas.ledger import queries as ledger
 from saas.ledger.models import Run
-from saas.ledger.queries import Numbers, PersonAtStep
+from saas.ledger.queries import numbers as ledger
+from saas.ledger.queries.numbers import Numbers, PersonAtStep, WaitsAt
 from saas.permissions.policy import require
 from saas.permissions.types import SYSTEM, Action, Actor, ActorKind
 from saas.platform.db import bound_tenant
@@ -155,17 +155,22 @@ def people(
     reason: str | None,
     page: PageRequest,
     email: str | None = None,
+    step_no: int | None = None,
 ) -> Page[PersonAtStep]:
-    """Return the people behind a number. Who may not read contacts sees masked addresses, and cannot ask for one.
+    """Return the people behind a number, and who waits. Who may not read contacts sees masked addresses, asks for none.
+
+    step_no: of one step only.
 
     Raises LacksRight, Invalid.
     """
     open_eyes = actor.may(Action.CONTACT_READ, campaign.project_id)
     if email is not None:
         require(actor, Action.CONTACT_READ, campaign.project_id)
-    runs = [run.run_id for run in ledger.runs_of(session, campaign.campaign_id)]
+    found_runs = ledger.runs_of(session, campaign.campaign_id)
+    runs = [run.run_id for run in found_runs if step_no is None or run.step_no == step_no]
     key = None if email is None else _address_key(email)
-    found = ledger.people(session, runs, state=state, reason=reason, page=page, email_key=key)
+    at = WaitsAt(campaign.campaign_id, step_no)
+    found = ledger.people(session, runs, state=state, reason=reason, page=page, email_key=key, waits=at)
     return found if open_eyes else found.map(_veiled)
 
 
@@ -201,7 +206,7 @@ def _engagement(session: Session, campaign_id: UUID) -> tuple[Engagement, dict[U
         if row.kind == "clicked":
             found[row.run_id] = replace(before, clicks=row.facts, machine_clicks=row.machine, clickers=row.people)
         elif row.kind == "opened":
-            found[row.run_id] = replace(before, opens=row.facts, openers=row.people)
+            found[row.run_id] = replace(before, opens=row.facts, machine_opens=row.machine, openers=row.people)
         elif row.kind == "unsubscribed":
             found[row.run_id] = replace(before, unsubscribes=row.people)
     return found.get(None, Engagement()), {run: part for run, part in found.items() if run is not None}
@@ -238,7 +243,7 @@ def _links(
     return [
         LinkReport(no, step.step_no, link_no, url, *clicked.get((no, step.step_no, link_no), (0, 0, 0)))
         for no, document in sorted(documents.items())
-        for step in document.steps
+        for step in document.messages
         if (no, step.step_no) in ran and document.purpose == "marketing"
         for link_no, url in enumerate(step.links)
     ]

@@ -12,7 +12,7 @@ class Engagement:
     """What people did with a message.
 
     clicks: all of them, machine_clicks: those that a program made (mail gateways, previews), clickers: distinct people
-    with a click of their own; likewise opens. unsubscribes: distinct people.
+    with a click of their own; likewise opens, where a proxy's may be a person's. unsubscribes: distinct people.
     """
 
     clicks: int = 0
@@ -21,6 +21,7 @@ class Engagement:
     unsubscribes: int = 0
     opens: int = 0
     openers: int = 0
+    machine_opens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +53,22 @@ class Activity:
     subject: str
     facts: Mapping[str, Any]
     hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """One step on a person's way: what was decided about them there, with the facts of that time (U5).
+
+    state: passed, waiting, sending, sent, skipped, failed, uncertain, cancelled, ahead, missed. at: when they came, or
+    for what is ahead when it is planned; left_at: when they went on. facts: what it was decided from, as it was then.
+    """
+
+    step_no: int
+    kind: str
+    name: str
+    state: str
+    at: datetime | None
+    left_at: datetime | None
+    exit: str | None
+    text: str
+    facts: Mapping[str, Any]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from saas.channels.models import ChannelConfiguration
 from saas.platform.db import bound_tenant
 from saas.sending.models import ChannelHealth, QuotaUse
-from saas.sending.rules.pressure import BreakerReason, Health, rate_at
+from saas.sending.rules.pressure import BreakerReason, Health, month_of, rate_at
 from saas.sending.types import BreakerState, Quota
 from saas.tenants.models import Workspace
 
@@ -29,7 +29,7 @@ def health_of(row: sa.Row[Any]) -> Health:
 
 def quota(session: Session, *, now: datetime) -> Quota | None:
     """Return the bound workspace's quota and what is used of it this month; None where it has none."""
-    month = now.astimezone(UTC).date().replace(day=1)
+    month = month_of(now)
     same = sa.and_(QuotaUse.tenant_id == Workspace.tenant_id, QuotaUse.month == month)
     row = session.execute(
         sa.select(Workspace.messages_per_month, sa.func.coalesce(QuotaUse.used, 0))

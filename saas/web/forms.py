@@ -37,6 +37,14 @@ def load(schema: Schema, values: Mapping[str, Any], *, fields: Mapping[str, str]
         return Loaded({}, by_field(_faults(error.messages), fields))
 
 
+def read(schema: Schema, values: Any) -> tuple[dict[str, Any], list[Fault]]:
+    """Read what was uploaded through a schema of the API: its body, or the faults with their JSON pointers."""
+    try:
+        return dict(schema.load(values)), []
+    except ValidationError as error:
+        return {}, _faults(error.messages)
+
+
 def errors_of(error: DomainError, *, fields: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return a refusal as {field: message}; what belongs to no field stands under "".
 

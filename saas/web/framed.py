@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 _BLOCKS: Final = re.compile(r"<(?:p|div|tr|li|h[1-6]|br|hr|blockquote)\b", re.IGNORECASE)
-_IMAGES: Final = re.compile(r"<img\b", re.IGNORECASE)
+_IMAGES: Final = re.compile(r"<img\b(?![^<>]*\bwidth=\"1\")", re.IGNORECASE)  # not the dot that tells of opens
 _TAGS: Final = re.compile(r"<[^<>]*>")
 # In rem. The frame's heights stand in frontend/styles/pages.css; what is longer than the last one scrolls.
 _LINE: Final = 1.5

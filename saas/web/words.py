@@ -9,6 +9,7 @@ from babel.numbers import format_decimal
 from flask_babel import get_locale, gettext
 from markupsafe import Markup
 
+from saas.channels.types import Purpose
 from saas.kernel.moments import in_zone
 from saas.permissions.types import Action, Role, WorkspaceState
 from saas.tenants.types import WorkspaceMove
@@ -62,16 +63,21 @@ def listed(parts: Sequence[str]) -> str:
     return str(gettext("%(some)s or %(last)s", some=", ".join(parts[:-1]), last=parts[-1]))
 
 
+def purposes() -> dict[str, str]:
+    """Return the words for what a channel's messages are for."""
+    return {Purpose.MARKETING.value: gettext("Marketing"), Purpose.TRANSACTIONAL.value: gettext("Transactional")}
+
+
 def health_word(reason: str | None) -> str:
     """Return why nothing is sent through a channel configuration for a while."""
     words = {
-        "sign_in": gettext("The mail server refused the sign-in several times."),
-        "connect": gettext("The mail server could not be reached several times."),
-        "tls": gettext("The mail server offers no connection that can be trusted (TLS)."),
-        "refusals": gettext("The mail server refused many messages in a row."),
-        "no_answer": gettext("The mail server took messages and did not answer, several times in a row."),
+        "sign_in": gettext("The server refused the sign-in several times."),
+        "connect": gettext("The server could not be reached several times."),
+        "tls": gettext("The server offers no connection that can be trusted (TLS)."),
+        "refusals": gettext("The server refused many messages in a row."),
+        "no_answer": gettext("The server took messages and did not answer, several times in a row."),
     }
-    return str(words.get(reason or "", reason or gettext("The mail server took no messages.")))
+    return str(words.get(reason or "", reason or gettext("The server took no messages.")))
 
 
 def role_word(role: Role | str) -> str:
@@ -146,5 +152,6 @@ def right_word(action: Action) -> str:
         Action.WORKSPACE_STATE: gettext("suspend and archive the workspace and set its quotas"),
         Action.AGENCY_READ: gettext("see the agency"),
         Action.AGENCY_WRITE: gettext("change the agency’s staff"),
+        Action.EVENT_WRITE: gettext("tell events of people"),
     }
     return str(words[action])

@@ -51,7 +51,10 @@ DRAWN = create_app(
     )
 )  # fmt: skip
 UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
-_VOLATILE = re.compile(r'"(instance|request_id)": ?"[^"]*",?\s*|req_[0-9a-f]{24}|(?i:csrf)[^>]*>|<time.*?</time>')
+_VOLATILE = re.compile(
+    r'"(instance|request_id)": ?"[^"]*",?\s*|req_[0-9a-f]{24}|(?i:csrf)[^>]*>|<time.*?</time>'
+    r'|(?s:<div class="cs-flash">.*?</div></div></div>)'
+)
 
 
 @dataclass(frozen=True)
@@ -292,5 +295,8 @@ def raw_call(client: Client, method: str, url: str, *, headers: dict[str, str], 
 
 
 def told(answer: TestResponse, url: str) -> tuple[int, str]:
-    """Status and body without what differs between any two requests: its path, its id, its form's token."""
+    """Status and body without what differs between any two requests.
+
+    Its path, its id, its form's token, and what an earlier request of the same session left to be said.
+    """
     return answer.status_code, _VOLATILE.sub("", answer.text).replace(url, "")

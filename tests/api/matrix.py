@@ -26,12 +26,18 @@ One entry a line, so that two who add one at the same time do not meet.
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, Final
 
 from saas.accounts.service import people
 from saas.audit import service as audit
+from saas.campaigns.models import Revision
+from saas.campaigns.rules.document import canonical, hash_of
+from saas.journeys.models import CallFile
+from saas.journeys.service.call_files import NOTHING_YET
 from saas.kernel.clock import SystemClock
 from saas.kernel.ids import parse, show, uuid7
+from saas.ledger.models import Gate
 from saas.notices.service.inform import inform
 from saas.notices.types import NoticeKind
 from saas.permissions.types import CAMPAIGN_ROLES, Role
@@ -56,7 +62,7 @@ EXEMPT: Final[dict[str, str]] = {
 
 
 def _made(world: World, place: Place, path: str, body: Any, key: str) -> str:
-    answer = world.client(place, Role.ADMIN).post(path, body)
+    answer = world.stand_in(place, Role.ADMIN).post(path, body)
     assert answer.status_code in {200, 201}, answer.text
     found = answer.get_json()
     return (found["data"][0] if "data" in found else found)[key]
@@ -90,6 +96,13 @@ def _channel(world: World, place: Place) -> str:
     return _made(world, place, "/channels", body, "channel_id")
 
 
+def _hook(world: World, place: Place) -> str:
+    body = {
+        "name": f"{CANARY} {uuid7().hex}", "purpose": "marketing", "url": f"https://hooks.northwind.example/{CANARY}",
+    }  # fmt: skip
+    return _made(world, place, "/webhook-channels", body, "channel_id")
+
+
 def _list(world: World, place: Place) -> str:
     body = {"name": f"{CANARY} {uuid7().hex}", "project_id": place.prj, "description": CANARY}
     return _made(world, place, "/lists", body, "list_id")
@@ -97,13 +110,13 @@ def _list(world: World, place: Place) -> str:
 
 def _contact(world: World, place: Place) -> str:
     body = {"contacts": [{"email": f"{CANARY}.{uuid7().hex}@northwind.example"}]}
-    answer = world.client(place, Role.ADMIN).post("/contacts:batch", body)
+    answer = world.stand_in(place, Role.ADMIN).post("/contacts:batch", body)
     assert answer.status_code == 200, answer.text
     return str(answer.get_json()["results"][0]["contact_id"])
 
 
 def _import(world: World, place: Place) -> str:
-    answer = world.client(place, Role.ADMIN).call(
+    answer = world.stand_in(place, Role.ADMIN).call(
         "POST",
         f"/imports?list_id={_list(world, place)}&file_name={CANARY}.csv",
         data=f"email\n{CANARY}@northwind.example\n".encode(),
@@ -129,6 +142,88 @@ def _campaign(world: World, place: Place) -> str:
     return _made(world, place, "/campaigns", body, "campaign_id")
 
 
+def _gate(world: World, place: Place) -> str:
+    """A gate of a campaign that was signed once; nobody waits at it."""
+    now, campaign_id, gate_id = SystemClock().now(), parse("cam", _campaign(world, place)), uuid7()
+    step = {"step_no": 1, "kind": "gate", "name": CANARY, "at": None, "channel_id": str(uuid7())}
+    document = canonical(
+        {
+            "format": 2,
+            "kind": "api",
+            "purpose": "marketing",
+            "topic": None,
+            "audience": None,
+            "payload": [],
+            "workspace": {"name": CANARY},
+            "time_zone": "UTC",
+            "start": [1],
+            "steps": [step],
+        }
+    )
+    with bound(world.engine, place) as session:
+        session.add(
+            Revision(
+                tenant_id=place.tenant_id,
+                campaign_id=campaign_id,
+                no=99,
+                state="superseded",
+                draft={},
+                version=1,
+                document=document,
+                content_hash=hash_of(document),
+                created_at=now,
+                updated_at=now,
+            )
+        )
+        session.add(
+            Gate(
+                tenant_id=place.tenant_id,
+                gate_id=gate_id,
+                campaign_id=campaign_id,
+                step_no=1,
+                revision_no=99,
+                state="open",
+                opened_at=now,
+                deadline_at=now + timedelta(days=9),
+            )
+        )
+        session.commit()
+    return show("gat", gate_id)
+
+
+def _call_file(world: World, place: Place) -> str:
+    """A file of calls that is answered: files are taken by active campaigns only, and those of the matrix are drafts."""
+    now, campaign_id = SystemClock().now(), parse("cam", thing(world, place, "campaign_id"))
+    with bound(world.engine, place) as session:
+        row = CallFile(
+            tenant_id=place.tenant_id, call_file_id=uuid7(), campaign_id=campaign_id, file_name=f"{CANARY}.jsonl", state="done",
+            size_bytes=1, done_bytes=1, position=1, counts=dict(NOTHING_YET), created_at=now, finished_at=now,
+        )  # fmt: skip
+        session.add(row)
+        session.commit()
+        return show("clf", row.call_file_id)
+
+
+def _category(world: World, place: Place) -> str:
+    return _made(world, place, "/categories", {"name": f"{CANARY} {uuid7().hex}"}, "category_id")
+
+
+def _template(world: World, place: Place) -> str:
+    body = {"name": f"{CANARY} {uuid7().hex}", "description": CANARY}
+    campaign_id = thing(world, place, "campaign_id")
+    return _made(world, place, f"/campaigns/{campaign_id}/save-as-template", body, "template_id")
+
+
+def _template_file(world: World, place: Place) -> Any:
+    """A file that names the place's things by their ids and by words that nothing is called."""
+    named = {"list_id": thing(world, place, "list_id")}
+    step = {"step_no": 1, "channel_id": thing(world, place, "channel_id")}
+    return {
+        "format": 1, "name": "x", "kind": "dated", "purpose": "marketing", "draft": {"audience": named, "steps": [step]},
+        "references": [{"id": named["list_id"], "name": "x"}, {"id": step["channel_id"], "name": "x"}],
+    }  # fmt: skip
+
+
 def _notice(world: World, place: Place) -> str:
     with bound(world.engine, place) as session:
         inform(
@@ -136,7 +231,7 @@ def _notice(world: World, place: Place) -> str:
             title=CANARY, text=CANARY, path=f"/w/{place.wsp}/", now=SystemClock().now(),
         )  # fmt: skip
         session.commit()
-    return str(world.client(place, Role.ADMIN).get("/notices").get_json()["data"][0]["notice_id"])
+    return str(world.stand_in(place, Role.ADMIN).get("/notices").get_json()["data"][0]["notice_id"])
 
 
 def _subscriber(world: World, place: Place) -> str:
@@ -184,11 +279,16 @@ FACTORIES: dict[str, Factory] = {
     "invitation_id": _invitation,
     "key_id": _key,
     "channel_id": _channel,
+    "hook_id": _hook,
     "list_id": _list,
     "contact_id": _contact,
     "import_id": _import,
     "audience_id": _audience,
     "campaign_id": _campaign,
+    "call_file_id": _call_file,
+    "category_id": _category,
+    "gate_id": _gate,
+    "template_id": _template,
     "outside_id": _outside,
     "notice_id": _notice,
     "session_id": _session,
@@ -229,11 +329,16 @@ PREFIXES: dict[str, str] = {
     "invitation_id": "inv",
     "key_id": "key",
     "channel_id": "chn",
+    "hook_id": "chn",
     "list_id": "lst",
     "contact_id": "ctc",
     "import_id": "imp",
     "audience_id": "aud",
     "campaign_id": "cam",
+    "call_file_id": "clf",
+    "category_id": "cat",
+    "gate_id": "gat",
+    "template_id": "cpt",
     "subscriber_id": "sub",
     "outside_id": "out",
     "notice_id": "ntc",
@@ -250,6 +355,8 @@ IN_PROJECT: set[str] = {
     "import_id",
     "audience_id",
     "campaign_id",
+    "gate_id",
+    "call_file_id",
 }
 
 # Things of the whole workspace.
@@ -258,11 +365,14 @@ IN_WORKSPACE: set[str] = {
     "invitation_id",
     "key_id",
     "channel_id",
+    "hook_id",
     "contact_id",
     "subscriber_id",
     "outside_id",
     "notice_id",
     "request_id",
+    "category_id",
+    "template_id",
 }
 
 # Things that no workspace holds: agencies with their workspaces, and a person's own sessions.
@@ -276,8 +386,12 @@ PUBLIC: dict[str, str] = {
     "accounts.sign_in": "signing in: nobody is known before",
     "agencies.accept_staff_invitation": "an invitation's link: its token names agency and address",
     "audit.key": "the public key that signs exports of audit logs",
+    "gate_links.decide": "an address that a gate's webhook was given: its token names workspace, gate and what may be done",
+    "gate_links.finish": "an address that a gate's webhook was given: its token names workspace, gate and what may be done",
+    "gate_links.get_people": "an address that a gate's webhook was given: its token names workspace, gate and what may be done",
     "intake.ask": "the unsubscribe link of a message: its token names workspace and person",
     "intake.follow": "a tracked link of a message: its token names workspace and person",
+    "intake.open_image": "the image of a message: its token names workspace and person, and all get the same",
     "intake.leave": "RFC 8058, and the page's button: the link's token names workspace and person",
     "own.ask_reset": "who forgot the password is not signed in; the answer is the same for every address",
     "own.confirm_email": "the link mailed to a new address: its token names the account",
@@ -313,12 +427,19 @@ ABSENT: dict[str, str] = {
     "approval_links.resend_link": "nobody was asked by mail",
     "web_review.resend_link": "nobody was asked by mail",
     "audiences.download_errors": "nothing was wrong with the file",
+    "trigger.download_call_errors": "every line was accepted",
+    "web_calls.file_errors": "every line was accepted",
     "revisions.get_changes": "the revision was not submitted",
     "revisions.get_review": "the revision was not submitted",
     "web_audiences.create_audience": "the empty form names no list",
     "web_audiences.import_errors": "nothing was wrong with the file",
     "web_audiences.start_import": "the empty form names no list",
     "web_review.preview": "the message has no content yet",
+    "web_steps.ask_remove": "the draft has no step yet",
+    "web_steps.edit": "the draft has no step yet",
+    "web_steps.move": "the draft has no step yet",
+    "web_steps.remove": "the draft has no step yet",
+    "web_steps.save": "the draft has no step yet",
 }
 
 # Routes whose right a key can have, and that it can do nothing with.
@@ -349,8 +470,15 @@ UNAUDITED: dict[str, str] = {
     "web_notices.read_all": "what one person has read is their own",
     "web_notices.read_one": "what one person has read is their own",
     "audiences.count_audience": "the last count is remembered, nothing is decided",
+    "foresight.dry_run": "all of it is rolled back",
+    "foresight.simulate": "all of it is rolled back",
+    "foresight.start_test": "all of it is rolled back",
+    "web_foresight.rehearse": "all of it is rolled back",
     "audiences.save_contacts": "people are data with records of their own, saved thousands at a time",
     "web_audiences.count_audience": "the last count is remembered, nothing is decided",
+    "gates.decide": "decisions about thousands of people stand in the passages; the release is written down",
+    "web_gates.decide": "as gates.decide",
+    "events.record_events": "events are facts about people, told thousands at a time",
 }
 
 BODIES: dict[str, Body] = {
@@ -388,10 +516,20 @@ BODIES: dict[str, Body] = {
     "campaigns.create_campaign": lambda _, place: {
         "name": f"x {uuid7().hex}", "project_id": place.prj, "kind": "dated", "purpose": "marketing",
     },
+    "categories.create_category": lambda *_: {"name": f"x {uuid7().hex}"},
+    "categories.patch_category": lambda *_: {"name": f"x {uuid7().hex}"},
+    "templates.save_as_template": lambda *_: {"name": "x"},
+    "templates.patch_template": lambda *_: {"name": "x"},
+    "templates.import_template": _template_file,
     "channels.change": lambda *_: {"name": "x"},
+    "channels.create_hook": lambda *_: {
+        "name": f"x {uuid7().hex}", "purpose": "marketing", "url": "https://hooks.northwind.example/in",
+    },
+    "channels.change_hook": lambda *_: {"name": f"x {uuid7().hex}"},
     "channels.make_dkim": lambda *_: {"domain": "northwind.example", "selector": f"s{uuid7().hex}", "algorithm": "ed25519"},
     "channels.send_trial": lambda _, place: {"to": place.emails[Role.ADMIN]},
     "campaigns.patch_campaign": lambda *_: {"name": "x"},
+    "campaigns.switch_start": lambda *_: {"kind": "dated"},  # as it is: others look at this campaign too
     "revisions.save_draft": lambda *_: {"draft": {}},
     **{f"revisions.{name}": _decision for name in ("approve", "publish", "request_changes", "reject", "revoke", "confirm")},
     **{f"policies.{name}": lambda *_: {"rules": [_RULE]} for name in ("put_policy", "put_project_policy", "replay_policy",
@@ -400,6 +538,15 @@ BODIES: dict[str, Body] = {
     "policies.set_code_word": lambda *_: {"code_word": "blue kettle 9"},
     "policies.add_outside": lambda *_: {"email": f"x{uuid7().hex}@northwind.example", "name": "x"},
     "comments.add_comment": lambda *_: {"text": "x"},
+    "events.record_events": lambda world, place: {
+        "events": [{"name": "x", "contact_id": thing(world, place, "contact_id"), "id": "x"}]
+    },
+    "gates.decide": lambda world, place: {
+        "decisions": [{"contact_id": thing(world, place, "contact_id"), "decision": "accepted"}]
+    },
+    "foresight.simulate": lambda world, place: {
+        "people": [{"name": "x", "contact_id": thing(world, place, "contact_id")}],
+    },
     "trigger.trigger": lambda world, place: {"recipients": [{"contact_id": thing(world, place, "contact_id")}]},
 }  # fmt: skip
 

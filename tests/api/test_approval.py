@@ -6,10 +6,8 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from saas.app.factory import create_app
-from saas.kernel.clock import FixedClock, SystemClock
+from saas.kernel.clock import SystemClock
 from saas.permissions.types import Role
-from saas.platform.db import db
 from tests import scenes
 from tests.worlds import Client, World, bound
 
@@ -86,7 +84,7 @@ def actions(world):
         return [row.action for row in found]
 
 
-def test_r13_approving_publishes_and_schedules(world, review, approver):
+def test_r13_s17_approving_publishes_and_schedules(world, review, approver):
     answer = review.decide(approver, "approve", "Looks right.")
     assert answer.status_code == 200
     found = answer.get_json()
@@ -348,17 +346,6 @@ def test_r12_revoking_stops_what_is_scheduled(world, review, approver):
     assert review.decide(approver, "revoke", "The price is wrong.").get_json()["state"] == "revoked"
     assert review.state() == ("stopping", "revoked")
     assert actions(world)[-2:] == ["revision.revoked", "campaign.stopping"]
-
-
-@pytest.fixture
-def later(world, servers, app_settings):
-    """The same installation under a clock that the test sets."""
-    clock = FixedClock(SystemClock().now())
-    app = create_app(app_settings, clock=clock)
-    app.config["PROPAGATE_EXCEPTIONS"] = False
-    yield clock, app
-    with app.app_context():
-        db.engine.dispose()
 
 
 def test_r13_approval_after_the_slot_never_starts_silently(world, later):

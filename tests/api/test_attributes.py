@@ -21,7 +21,7 @@ def test_built_in_ones_and_registered_ones(world):
     assert answer.get_json() | {"created_at": ""} == {**PLAN, "built_in": False, "created_at": ""}
     found = world.client(world.a, Role.VIEWER).get("/attributes").get_json()["data"]
     assert [item["key"] for item in found] == [
-        "first_name", "last_name", "language", "time_zone", "city", "country", "phone", "plan",
+        "first_name", "last_name", "language", "time_zone", "city", "country", "phone", "points", "plan",
     ]  # fmt: skip
     assert "plan" not in [item["key"] for item in world.key(world.b).get("/attributes").get_json()["data"]]
 

@@ -28,7 +28,7 @@ from saas.platform.agenda.work import Doer, work_once
 from saas.tenants.service import members
 from tests import scenes
 from tests.api.post_office import opened
-from tests.conftest import ROOT
+from tests.command import saas
 from tests.worlds import Client, bound
 
 pytestmark = pytest.mark.integration
@@ -231,20 +231,17 @@ def test_u2_the_public_key_is_published(world):
 # ---------- the command line
 
 
-def saas(app_settings, *words):
+def online(app_settings, *words):
     environ = {
         "PATH": os.environ["PATH"], "DATABASE_URL": app_settings.database_url, "REDIS_URL": app_settings.redis_url,
         "SECRET_KEY": "A" * 43 + "=", "MASTER_KEY": "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s=",
     }  # fmt: skip
-    command = [sys.executable, "-m", "saas.cli.main", *words]
-    return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=120, check=False)
+    return saas(environ, *words)
 
 
 def offline(*words):
     """Without any setting: nothing could be connected to."""
-    command = [sys.executable, "-m", "saas.cli.main", "audit", "verify", *words]
-    environ = {"PATH": os.environ["PATH"], "CSN_HOME": "/nonexistent/home"}
-    return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=120, check=False)
+    return saas({"PATH": os.environ["PATH"], "CSN_HOME": "/nonexistent/home"}, "audit", "verify", *words)
 
 
 @pytest.fixture
@@ -266,9 +263,9 @@ def verify_here(capsys, monkeypatch):
 
 def test_u2_export_and_verify_on_the_command_line(world, app_settings, tmp_path, verify_here):
     write(world, world.a, 3)
-    key = saas(app_settings, "audit", "key")
+    key = online(app_settings, "audit", "key")
     assert key.stdout.splitlines()[0] == published(world), key.stderr
-    found = saas(app_settings, "audit", "export", world.a.wsp)
+    found = online(app_settings, "audit", "export", world.a.wsp)
     assert found.returncode == 0, found.stderr
     file = tmp_path / "audit.jsonl"
     file.write_text(found.stdout)
@@ -294,7 +291,7 @@ def test_u2_export_and_verify_on_the_command_line(world, app_settings, tmp_path,
         assert expected in told.stdout, (name, told.stdout)
     file.write_text("a,b\n")
     assert verify_here(str(file)).returncode == 2
-    missing = saas(app_settings, "audit", "export", "wsp_01h00000000000000000000000")
+    missing = online(app_settings, "audit", "export", "wsp_01h00000000000000000000000")
     assert (missing.returncode, missing.stdout) == (4, "")
     with bound(world.engine, world.a) as session:
         last = queries.entries_about(session, world.a.wsp, limit=1)[0]

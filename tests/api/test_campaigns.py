@@ -38,6 +38,10 @@ ROUTES = [
     ("POST", "/{id}/resume", {}, "MADK"),
     ("POST", "/{id}/stop", {}, "MADK"),
     ("POST", "/{id}/archive", {}, "MADK"),
+    ("POST", "/{id}/restore", {}, "MADK"),
+    ("POST", "/{id}/duplicate", {}, "MADK"),
+    ("POST", "/{id}/switch-start", {"kind": "dated"}, "MADK"),
+    ("POST", "/{id}/save-as-template", {"name": "x"}, "MADK"),
 ]  # fmt: skip
 IDS = [f"{method} {path}" for method, path, *_ in ROUTES]
 
@@ -316,12 +320,15 @@ def test_marketing_needs_its_unsubscribe_link(manager, campaign_id, whole):
      ({"audience": None}, "/audience"), ({"steps": []}, "/steps")],
 )  # fmt: skip
 def test_each_lack_has_its_place(manager, campaign_id, whole, change, pointer):
+    """M14: without a flow there is no campaign; S34: nor without a target group and a time zone."""
     assert set(checks(manager, campaign_id, whole | change)) == {pointer}
 
 
-def test_s32_two_steps_are_refused_for_now(manager, campaign_id, whole):
+def test_s32_a_second_step_has_to_be_led_to(manager, campaign_id, whole):
     whole["steps"].append(whole["steps"][0] | {"step_no": 2})
-    assert set(checks(manager, campaign_id, whole)) == {"/steps"}
+    assert set(checks(manager, campaign_id, whole)) == {"/steps/1"}
+    whole["steps"][0] = whole["steps"][0] | {"next": {"sent": [2]}}
+    assert checks(manager, campaign_id, whole) == {}
 
 
 @pytest.mark.parametrize(
@@ -382,10 +389,10 @@ def test_a_channel_of_another_purpose_or_archived_is_refused(world, manager, who
     assert set(checks(manager, on_call, scenes.api_draft(gone))) == {"/steps/0/channel_id"}
 
 
-def test_a_campaign_on_call_takes_neither_audience_nor_time(world, manager, whole):
+def test_a_campaign_on_call_takes_no_audience_and_s50_its_first_step_may_have_a_date(world, manager, whole):
     on_call = scenes.make_campaign(world, world.a, kind="api")
     found = checks(manager, on_call, whole)
-    assert set(found) == {"/audience", "/steps/0/at"}
+    assert set(found) == {"/audience"}
 
 
 @pytest.mark.parametrize(
@@ -457,7 +464,7 @@ def test_archived_and_final_campaigns_are_left_alone(world, manager, campaign_id
     url = f"/campaigns/{campaign_id}/revisions/1"
     refused = approver.post(f"{url}/approve", {"content_hash": content_hash})
     assert codes(refused) == (409, "not_allowed_in_this_state")
-    assert refused.get_json()["allowed_transitions"] == []
+    assert refused.get_json()["allowed_transitions"] == ["restore"]
     assert manager.get(url).get_json()["state"] == "in_review"
     assert manager.post(f"{url}/withdraw").status_code == 200
     etag = manager.get(url).headers["ETag"]

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from saas.channels import queries, service
+from saas.channels import queries
+from saas.channels.service import adapters
 from saas.kernel.ids import parse
 from saas.permissions.types import Role
 from saas.platform.secrets.service import Unreadable
@@ -75,12 +76,12 @@ def test_a_key_is_made_and_published_and_never_read_back(world, engine, admin, u
     with bound(engine, world.a) as session:
         row = channel_of(session, url)
         assert b"PRIVATE" not in row.dkim_key_sealed
-        opened = service.dkim_of(session, channel=row, vault=vault)
+        opened = adapters.dkim_of(session, channel=row, vault=vault)
         assert (opened.domain, opened.selector) == ("northwind.example", "csn1")
         load_pem_private_key(opened.private_pem, None)
         row.password_sealed, row.dkim_key_sealed = row.dkim_key_sealed, b"\1" * 64
         with pytest.raises(Unreadable):
-            service.dkim_of(session, channel=row, vault=vault)
+            adapters.dkim_of(session, channel=row, vault=vault)
 
 
 def test_another_key_needs_another_selector_and_rsa_is_the_default(admin, url):
@@ -114,7 +115,7 @@ def test_a_key_is_removed_and_the_fingerprint_is_the_old_one_again(engine, world
     with bound(engine, world.a) as session:
         row = channel_of(session, url)
         assert (row.dkim_key_sealed, row.dkim_record) == (None, None)
-        assert service.dkim_of(session, channel=row, vault=world.app.extensions["countersign"].vault) is None
+        assert adapters.dkim_of(session, channel=row, vault=world.app.extensions["countersign"].vault) is None
 
 
 def test_archiving_forgets_the_key(engine, world, admin, url):

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from saas.app.factory import create_app
-from saas.channels import service
+from saas.channels.service import configurations
 from saas.permissions.types import Role
 from saas.platform.db import db
 from tests.conftest import make_settings
@@ -254,9 +254,9 @@ def test_the_audit_has_ids_and_words_only(world, admin, engine):
 
 
 def test_what_is_in_use_stays(admin, monkeypatch):
-    monkeypatch.setattr(service, "_in_use", [*service._in_use])
+    monkeypatch.setattr(configurations, "_in_use", [*configurations._in_use])
     url = f"/channels/{made(admin).get_json()['channel_id']}"
-    service.keep_while(lambda session, channel_id: True)
+    configurations.keep_while(lambda session, channel_id: True)
     answer = admin.delete(url, etag='"1"')
     assert (answer.status_code, answer.get_json()["code"]) == (409, "channel_in_use")
     assert admin.get(url).status_code == 200

@@ -5,12 +5,9 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from saas.app.factory import create_app
 from saas.audit.queries import verify
 from saas.campaigns.models import ApprovalLink, OutsideApprover
-from saas.kernel.clock import FixedClock, SystemClock
 from saas.permissions.types import Role
-from saas.platform.db import db
 from tests import scenes
 from tests.api.post_office import opened
 from tests.api.test_approval_links import browser, listed, policy, said, state_of
@@ -32,17 +29,6 @@ def greta(world, post_office):
     found = listed(world, post_office, "greta")
     assert set_word(world, found[0]).status_code == 200
     return found
-
-
-@pytest.fixture
-def later(world, servers, app_settings):
-    """The same installation under a clock that the test sets."""
-    clock = FixedClock(SystemClock().now())
-    app = create_app(app_settings, clock=clock)
-    app.config["PROPAGATE_EXCEPTIONS"] = False
-    yield clock, app
-    with app.app_context():
-        db.engine.dispose()
 
 
 def set_word(world, outside_id, word=WORD, *, role=Role.ADMIN, place=None):

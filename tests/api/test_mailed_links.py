@@ -8,13 +8,10 @@ from threading import Barrier
 import pytest
 import sqlalchemy as sa
 
-from saas.app.factory import create_app
 from saas.audit.queries import verify
 from saas.campaigns.models import ApprovalLink
-from saas.kernel.clock import FixedClock, SystemClock
 from saas.kernel.ids import parse, show, uuid7
 from saas.permissions.types import Role
-from saas.platform.db import db
 from tests import scenes
 from tests.api.post_office import opened
 from tests.api.test_approval_links import asked, browser, listed, policy, said, state_of
@@ -297,14 +294,10 @@ def test_u8_who_holds_no_link_of_ours_learns_not_even_whose_it_would_be(world, d
 
 
 @pytest.fixture
-def later(world, servers, app_settings):
-    """The same installation under a clock that the test sets."""
-    clock = FixedClock(SystemClock().now())
-    app = create_app(app_settings, clock=clock)
-    app.config["PROPAGATE_EXCEPTIONS"] = False
-    yield clock, app.test_client()
-    with app.app_context():
-        db.engine.dispose()
+def later(later):
+    """The same installation under a clock that the test sets, and a browser of nobody."""
+    clock, app = later
+    return clock, app.test_client()
 
 
 def revision(world, campaign_id):

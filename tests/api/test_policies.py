@@ -103,7 +103,7 @@ def test_u3_only_administrators_write_policies(world, admin, manager, approver):
 @pytest.mark.parametrize("bad", [
     {"name": "x", "then": {"stages": []}}, {"name": "x", "then": {"stages": [{"needed": 0}]}},
     {"name": "x", "then": {"stages": [{"needed": 1, "role": "viewer"}]}}, {"name": "", "then": {"stages": [{}]}},
-    {"name": "x", "when": {"kinds": ["flowing"]}, "then": {"stages": [{}]}},
+    {"name": "x", "when": {"kinds": ["floating"]}, "then": {"stages": [{}]}},
     {"name": "x", "when": {"channel_ids": ["chn_x"]}, "then": {"stages": [{}]}}, {"name": "x"},
     {"name": "x", "then": {"stages": [{"accounts": [show("acc", uuid7())]}]}},
     {"name": "x", "then": {"stages": [{"outside": [show("out", uuid7())]}]}},

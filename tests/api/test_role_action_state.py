@@ -67,6 +67,7 @@ policy:write        x 3 3 3 3 3 3 4 1
 campaign:comment    x x x 3 3 3 3 4 1
 agency:read         3 3 3 3 x x x 3 1
 agency:write        3 3 3 3 x x 3 3 1
+event:write         x 3 x 3 3 3 3 4 1
 """
 # Move, the action that it needs, and the states from which it is lawful, written by hand from architecture.md 6.
 CAMPAIGN_MOVES = """
@@ -74,6 +75,7 @@ pause    campaign:control  active
 resume   campaign:control  paused held
 stop     campaign:control  scheduled active paused held
 archive  campaign:write    draft stopped completed
+restore  campaign:write    archived
 """
 REVISION_MOVES = """
 submit           campaign:submit   editing
@@ -122,7 +124,14 @@ class Ground:
         with bound(world.engine, world.a) as session:
             here = (Campaign.tenant_id == world.a.tenant_id, Campaign.campaign_id == wanted)
             session.execute(
-                sa.update(Campaign).where(*here).values(state=campaign_state.value, held_reason=None, started_at=None)
+                sa.update(Campaign)
+                .where(*here)
+                .values(
+                    state=campaign_state.value,
+                    held_reason=None,
+                    started_at=None,
+                    archived_from="stopped" if campaign_state is CampaignState.ARCHIVED else None,
+                )
             )
             mine = (Revision.tenant_id == world.a.tenant_id, Revision.campaign_id == wanted, Revision.no == 1)
             version = session.scalar(
@@ -232,6 +241,7 @@ def requests(ground):
         "campaign:comment": ("POST", f"{cam}/comments", {"text": "x"}),
         "agency:read": ("GET", f"/agencies/{agn(world)}/staff", None),
         "agency:write": ("DELETE", f"/agencies/{agn(world)}/staff-invitations/{show('inv', nothing)}", None),
+        "event:write": ("POST", "/events", {"events": [{"name": "x", "email": "a@example.org"}]}),
     }
 
 
@@ -319,4 +329,4 @@ def test_nothing_is_approved_by_whoever_edited(ground):
 def test_the_product_is_counted():
     cells = len(list(product(PEOPLE, BY_ACTION)))
     cells += len(PEOPLE) * (4 * len(CampaignState) + 8 * len(RevisionState))
-    assert cells == 9 * 32 + 9 * (4 * 9 + 8 * 8)
+    assert cells == 9 * 33 + 9 * (4 * 9 + 8 * 8)

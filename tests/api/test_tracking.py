@@ -1,6 +1,7 @@
 """Links of messages, as browsers, mail programs and scanners use them (security.md J)."""
 
 import re
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -10,8 +11,10 @@ from saas.audit.queries import verify
 from saas.content.rules import tokens
 from saas.content.types import Purpose
 from saas.kernel.clock import SystemClock
-from saas.ledger.models import Consent, Contact, Delivery, Entry, Event
+from saas.ledger.models import Consent, Contact, Delivery, Entry, Event, Wait
+from saas.ledger.types import FLOW_STEP
 from saas.permissions.types import Role
+from saas.platform.agenda.models import Agenda
 from tests.integration.intake.sent import LINKS, document_of, make_campaign, send_to
 
 pytestmark = pytest.mark.integration
@@ -286,3 +289,66 @@ def test_a_message_is_not_hammered(http, made):
     answers = [http.head(made.click(ANNA)).status_code for _ in range(125)]
     assert answers.count(302) >= 100 and answers[-1] == 429
     assert http.head(made.click("bea@example.org")).status_code == 302
+
+
+def test_an_open_is_noted_once_a_minute_and_tells_nobody_anything(http, made):
+    answer = http.get(made.image(ANNA), headers=BROWSER)
+    assert (answer.status_code, answer.mimetype, answer.data[:6]) == (200, "image/gif", b"GIF89a")
+    quiet(answer)
+    first = facts(made)
+    assert first[0] == ("opened", made.entries[ANNA], {"agent": "desktop"})
+    for _ in range(3):  # a minute may end meanwhile
+        http.get(made.image(ANNA), headers=BROWSER)
+    assert 1 <= len(facts(made)) <= 2
+    with made.session() as session:
+        assert {row.occurred_at.second for row in session.scalars(sa.select(Event))} == {0}
+    before = facts(made)
+    good = made.token(ANNA, Purpose.CLICK)
+    bad = [
+        good[:20] + ("A" if good[20] != "A" else "B") + good[21:], made.token(ANNA, Purpose.UNSUBSCRIBE), "preview", "x",
+    ]  # fmt: skip
+    for token in bad:
+        other = http.get(f"/o/{token}.gif", headers=BROWSER)
+        assert (other.status_code, other.data) == (200, answer.data)
+        assert {k: v for k, v in other.headers.items() if not k.startswith(("RateLimit", "X-Request"))} == {
+            k: v for k, v in answer.headers.items() if not k.startswith(("RateLimit", "X-Request"))
+        }
+    assert http.head(made.image("bea@example.org")).status_code == 200
+    assert http.post(made.image(ANNA)).status_code == 405
+    assert facts(made) == before
+
+
+def test_proxies_of_mail_services_are_marked(http, made):
+    http.get(made.image(ANNA), headers={"User-Agent": "Mozilla/5.0"})
+    http.get(made.image("bea@example.org"), headers={"User-Agent": "x (via ggpht.com GoogleImageProxy)"})
+    assert [row[2] for row in facts(made)] == [{"agent": "machine", "machine": True}] * 2
+
+
+def test_an_erased_person_leaves_no_opens(http, made):
+    with made.session() as session:
+        session.execute(sa.update(Contact).where(Contact.email == ANNA).values(erased_at=SystemClock().now()))
+        session.commit()
+    assert http.get(made.image(ANNA), headers=BROWSER).status_code == 200
+    assert facts(made) == []
+
+
+@pytest.mark.parametrize(("way", "on"), [("image", "opened"), ("click", "clicked")])
+def test_who_waits_for_an_open_or_a_click_is_woken(http, made, way, on):
+    entry, campaign = made.entries[ANNA], made.campaign_id
+    with made.session() as session:
+        for step_no, about in ((2, on), (3, "event")):
+            session.add(
+                Wait(
+                    tenant_id=made.place.tenant_id, entry_id=entry, step_no=step_no, campaign_id=campaign,
+                    contact_id=made.contacts[ANNA], due_at=SystemClock().now() + timedelta(days=1),
+                    listens={"on": about, "entry": entry, "step": 1},
+                )
+            )  # fmt: skip
+        session.commit()
+    http.get(getattr(made, way)("bea@example.org"), headers=BROWSER)
+    http.get(getattr(made, way)(ANNA), headers=BROWSER)
+    with made.session() as session:
+        rows = session.scalars(sa.select(Wait).order_by(Wait.step_no)).all()
+        assert [row.answer for row in rows] == ["yes", None]
+        armed = session.scalars(sa.select(Agenda.subject).where(Agenda.kind == FLOW_STEP.name)).all()
+        assert armed == [f"{campaign}:2"]

@@ -10,6 +10,8 @@ BY_DESIGN = {
     "saas/audiences/jobs.py": "an import commits part by part: a million rows are not one transaction",
     "saas/sending/service/": "a claim is committed before the first byte leaves, an outcome as soon as it is known",
     "saas/platform/seal/service.py": "the file is written after the table's commit, never before",
+    "saas/channels/adapters/webhook/wire.py": "begins to read an answer to HTTP; it knows no database",
+    "saas/journeys/jobs.py": "answers of other systems are written down when they come, long after the visit's commit",
     "saas/notices/jobs.py": "a system mail is marked before it leaves",
 }
 

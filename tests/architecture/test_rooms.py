@@ -5,7 +5,7 @@ from tests.architecture.trees import SAAS, modules, name, tree
 MOST_LINES = 350
 # Longer by design, with their own limit.
 LONGER = {
-    "saas/content/jail/child.py": 500,  # runs in an interpreter of its own, which can import nothing of ours
+    "saas/content/jail/child.py": 580,  # runs in an interpreter of its own, which can import nothing of ours
 }
 FEATURES = (
     "accounts", "audiences", "audit", "campaigns", "channels", "content", "intake", "journeys", "ledger", "notices",
@@ -15,10 +15,10 @@ ROOMS = {"routes", "jobs", "schemas", "service", "queries", "policy", "models", 
 # What a package may hold beside the rooms, each for its reason.
 EXTRAS = {
     "accounts": {"login"},  # Flask-Login's loader: the glue between cookie and account
-    "campaigns": {"steps"},  # the pure half of each step kind
+    "campaigns": {"steps", "desk"},  # the pure half of each step kind; tables and reads of what campaigns are sorted by
     "channels": {"adapters"},  # one folder for each kind of channel
     "content": {"jail", "current"},  # the process in which strangers' templates run, and the one of this process
-    "journeys": {"steps"},  # the half of each step kind that works on sets
+    "journeys": {"steps", "sets"},  # the half of each step kind that works on sets, and the statements that they share
     "permissions": {"principal"},  # the bridge to Flask-Principal
 }
 FORBIDDEN = {"utils", "util", "helpers", "helper", "common", "misc", "base", "manager", "data", "info"}

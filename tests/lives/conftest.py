@@ -10,6 +10,7 @@ import structlog
 from saas.kernel.clock import SystemClock
 from saas.platform.roles import psycopg_url
 from tests.engine_room import engine_room
+from tests.lives.flows.outside import Receiver
 from tests.lives.ground import make_stage
 from tests.lives.living import Installation
 from tests.lives.nursery import Nursery
@@ -24,18 +25,22 @@ def installation(app, app_settings, engine, owner_engine, servers, database, tmp
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     home = tmp_path_factory.mktemp("senders")
     stage = make_stage(app, engine, owner_engine, SystemClock().now())
-    provider, nursery = Provider(), Nursery(app_settings)
+    provider, nursery, receiver = Provider(), Nursery(app_settings), Receiver()
+    receiver.__enter__()
     try:
         with (
             hurrying(),
             psycopg.connect(psycopg_url(servers.admin_url), dbname=database, autocommit=True) as eye,
-            engine_room(app, replace(app_settings, home=home / "living"), egress=(provider.address,)) as room,
+            engine_room(
+                app, replace(app_settings, home=home / "living"), egress=(provider.address, receiver.address)
+            ) as room,
         ):
             # Each connection draws entry ids from a range of its own; here their order is to be that of the calls.
             eye.execute("ALTER SEQUENCE entry_id_seq CACHE 1")
             engine.dispose()
-            yield Installation(stage, room, nursery, provider, eye, home)
+            yield Installation(stage, room, nursery, provider, eye, home, receiver)
     finally:
+        receiver.__exit__(None, None, None)
         nursery.close()
         provider.close()
         stage.renderer.close()

@@ -19,13 +19,14 @@ from saas.kernel import fault
 from saas.kernel.clock import monotonic
 from saas.kernel.errors import DomainError
 from saas.kernel.ids import show
-from saas.ledger.queries import numbers, planned
+from saas.ledger.queries.numbers import numbers, planned
 from saas.platform.agenda.types import Queue
 from saas.sending.service import journal
 from saas.sending.service.owner import lock_key
 from saas.sending.service.recovery import recover_dead_senders
 from tests.engine_room import EngineRoom
 from tests.lives import ground as grounds
+from tests.lives.flows.outside import Receiver
 from tests.lives.ground import Ground, Stage
 from tests.lives.nursery import Nursery, Order
 from tests.lives.plan import ORDERS, PERSONAL, Event, Life
@@ -127,6 +128,7 @@ class Installation:
     provider: Provider
     eye: psycopg.Connection
     home: Path
+    receiver: Receiver
 
 
 class Living:

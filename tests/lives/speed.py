@@ -19,7 +19,7 @@ from saas.sending.service.seen import seen_by
 from saas.sending.service.watch import ChunkWatch
 from tests.faults.rig.dice import Dice
 
-_BY_TURN, _BY_AGE = "ORDER BY t.turn, a.due_at", "ORDER BY t.turn, a.due_at, a.subject"
+_BY_TURN, _BY_AGE = "ORDER BY t.turn, a.due_at", "ORDER BY t.turn, a.due_at, a.subject, a.kind"
 _CHANGED = ((watch, "LOOK_EVERY_S"), (watch, "monotonic"), (deliver, "_chance"), (recovery, "_chance"),
             (work, "_PICK"), (owner, "monotonic"), (deliver, "seen_by"))  # fmt: skip
 

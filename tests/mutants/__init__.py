@@ -1,1 +1,1 @@
-"""The power check (reliability.md 4.4): thirteen known-bad engines, each of which the tests must catch."""
+"""The power check (reliability.md 4.4): thirteen known-bad engines of sending and ten of flows, each of which the tests must catch."""

@@ -1,4 +1,4 @@
-"""`python -m tests.mutants`: lets the tests loose on each known-bad engine; the last line is `13/13 caught`."""
+"""`python -m tests.mutants`: lets the tests loose on each known-bad engine; the last line is `23/23 caught`."""
 
 import json
 import os
@@ -10,10 +10,11 @@ from time import monotonic
 
 import click
 
+from tests.mutants.flows import FLOW_VARIANTS
 from tests.mutants.variants import VARIANTS, Variant
 
 ROOT = Path(__file__).parents[2]
-LIVES = "tests/lives/test_lives.py"
+LIVES, FLOWS = "tests/lives/test_lives.py", "tests/lives/flows/test_flow_lives.py"
 FAILED, PASSED = 1, 0
 
 
@@ -23,7 +24,14 @@ class NotApplied(RuntimeError):
 
 def run_tests(variant: Variant, tests: str, lives: int, report: Path) -> bool:
     """Run tests on a variant. True when they failed, as they must. Raises NotApplied."""
-    environ = {**os.environ, "MUTANT": variant.name, "LIVES": str(lives), "LIVES_REPORT": str(report), "TIER": "test"}
+    environ = {
+        **os.environ,
+        "MUTANT": variant.name,
+        "LIVES": str(lives),
+        "FLOWS": str(lives),
+        "LIVES_REPORT": str(report),
+        "TIER": "test",
+    }
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "tests.mutants.plugin", "-q", "-n0", "-x", tests],
         cwd=ROOT, env=environ, capture_output=True, text=True, check=False,
@@ -37,7 +45,7 @@ def caught_by(variant: Variant, lives: int) -> str | None:
     """Say what caught a variant; None when nothing did."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
-        if run_tests(variant, LIVES, lives, report) and report.exists():
+        if run_tests(variant, FLOWS if variant in FLOW_VARIANTS else LIVES, lives, report) and report.exists():
             found = json.loads(report.read_text())
             return f"life {found['lives']}, seed {found['seed']}: {found['finding']}"
         if variant.directed and run_tests(variant, variant.directed, lives, report):
@@ -50,7 +58,7 @@ def caught_by(variant: Variant, lives: int) -> str | None:
 @click.option("--only", default="", help="Names, separated by commas.")
 def main(lives: int, only: str) -> None:
     """Check the power of the tests."""
-    wanted = [variant for variant in VARIANTS if not only or variant.name in only.split(",")]
+    wanted = [variant for variant in (*VARIANTS, *FLOW_VARIANTS) if not only or variant.name in only.split(",")]
     missed: set[int] = set()
     for variant in wanted:
         started = monotonic()

@@ -28,7 +28,7 @@ class Moved(RuntimeError):
 
 @dataclass(frozen=True)
 class Variant:
-    """no: of the thirteen. directed: a test for what lives meet too seldom, by its pytest id."""
+    """no: of all. directed: a test for what lives meet too seldom, by its pytest id."""
 
     no: int
     name: str
@@ -166,7 +166,7 @@ def hash_at_start() -> None:
         "_STATEMENT",
         ("AND 'v1:' || encode(sha256(v.document), 'hex') = r.content_hash", ""),
         ("AND {fingerprint} = r.channel_fingerprint", ""),
-        ("AND a.revision_no = r.revision_no AND a.decision = 'approve' AND a.content_hash = r.content_hash", ""),
+        ("WHERE {approved} AND ", "WHERE "),
     )
     swap(deliver, "why_shut", lambda session, run: None)
 
@@ -196,6 +196,8 @@ VARIANTS = (
 
 def apply(name: str) -> None:
     """Turn this process's engine into a known-bad one. Raises KeyError, Moved."""
-    {variant.name: variant for variant in VARIANTS}[name].apply()
+    from tests.mutants.flows import FLOW_VARIANTS
+
+    {variant.name: variant for variant in (*VARIANTS, *FLOW_VARIANTS)}[name].apply()
     if hasattr(claim, "_statement"):
         claim._statement.cache_clear()

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import singledispatchmethod
+from functools import cache, singledispatchmethod
 
 from tests.reference.times import GRACE, effective
 from tests.reference.way import OPEN, Way
@@ -67,6 +67,7 @@ class _Last:
     person: int
     code: str | None = None
     was_answered: bool = False
+    has_begun: bool = True
 
 
 class Interpreter:
@@ -81,8 +82,10 @@ class Interpreter:
         self._visit = 0
         self._begun: Counter[str] = Counter()
         self._last: dict[str, _Last] = {}
+        self._unread: dict[str, _Last] = {}
         self._wanted: dict[str, _Last] = {}
         self._in_flight: list[list[Key]] = []
+        self._wordless: set[tuple[int, int]] = set()
         self._slack: Counter[str] = Counter()
         self._deaths = 0
         self._machines_lost = 0
@@ -112,10 +115,8 @@ class Interpreter:
             self._wrong(f"different: {key} is nobody who entered")
         for key in sorted(expected.keys() & became.keys()):
             self._judge(key, expected[key], became[key])
-        for keys in self._in_flight if not self._machines_lost else ():
-            unsure = [key for key in keys if key in became and became[key].reason == "sender_died"]
-            if len(unsure) > 1:
-                self._wrong(f"different: {unsure} are uncertain, one message was in flight")
+        if not self._machines_lost:
+            self._judge_in_flight(became)
         self._judge_quotas()
 
     def _judge(self, key: Key, expected: Expected, became: Became) -> None:
@@ -134,6 +135,25 @@ class Interpreter:
         tries = way.tries + (became.state == "accepted")
         if became.state in {"accepted", "failed"} and (became.attempt or 0) < min(tries, 5):
             self._wrong(f"different: {key} counts {became.attempt} tries, there were {tries}")
+
+    def _judge_in_flight(self, became: Mapping[Key, Became]) -> None:
+        """Each death leaves one person in doubt at most, beside those whom the provider gave no word about before."""
+        unsure = sorted(
+            key for key, each in became.items() if each.reason == "sender_died" and key[:2] not in self._wordless
+        )
+        of: dict[int, Key] = {}  # by death
+
+        def find_death(key: Key, tried: set[int]) -> bool:
+            for death in [n for n, keys in enumerate(self._in_flight) if key in keys and n not in tried]:
+                tried.add(death)
+                if death not in of or find_death(of[death], tried):
+                    of[death] = key
+                    return True
+            return False
+
+        without = [key for key in unsure if not find_death(key, set())]
+        if without:
+            self._wrong(f"different: {unsure} are uncertain, one message was in flight at each death, not {without}")
 
     def _judge_quotas(self) -> None:
         used: Counter[tuple[int, str]] = Counter()
@@ -285,6 +305,7 @@ class Interpreter:
     @tell.register
     def _began(self, fact: Began) -> None:
         self._wanted.pop(fact.sender, None)
+        self._unread.pop(fact.sender, None)
         self._begun[fact.sender] += 1
         self._last[fact.sender] = _Last(fact.campaign, fact.person)
         campaign, person = self._campaigns[fact.campaign], self._people[fact.person]
@@ -294,22 +315,22 @@ class Interpreter:
             return
         if min(way.not_before for way in ways) > fact.at:
             self._wrong(f"too early: {fact.person} in campaign {fact.campaign} at {fact.at}")
-        if campaign.state != "active" and not self._use_slack(fact.sender):
+        is_slack = cache(lambda: self._use_slack(fact.sender))  # one message uses it once, whatever it is needed for
+        if campaign.state != "active" and not is_slack():
             self._wrong(f"sent to {fact.person} while campaign {fact.campaign} was {campaign.state}")
-        if campaign.is_tampered and campaign.tampered_visit != self._visit:
+        if campaign.is_tampered and campaign.tampered_visit != self._visit and not is_slack():
             # Each claim compares; what was claimed before is what was signed.
             self._wrong(f"sent to {fact.person} although campaign {fact.campaign} is not what was signed")
         reasons = self._reasons(ways[0], fact.at) - {"quota"}
         if reasons == {"suppressed"} and not person.suppressed and person.bounced != "surely":
             reasons = set()  # the refusal may not be written down yet
-        if reasons and not self._is_in_flight(person, fact.sender):
+        if reasons and not self._is_in_flight(person, fact.sender) and not is_slack():
             self._wrong(f"sent to {fact.person} in campaign {fact.campaign} in spite of {sorted(reasons)}")
         self._judge_pace(campaign, fact)
 
     def _is_in_flight(self, person: _Person, sender: str) -> bool:
         """One message may be ready while the one before it is on its way: it may leave after a refusal."""
-        same_visit = person.changed_visit == self._visit
-        return (same_visit and self._begun[sender] - person.begun_at_change[sender] <= 1) or self._use_slack(sender)
+        return person.changed_visit == self._visit and self._begun[sender] - person.begun_at_change[sender] <= 1
 
     def _use_slack(self, sender: str) -> bool:
         self._slack[sender] -= 1
@@ -353,10 +374,17 @@ class Interpreter:
             way.answer(fact.word, fact.at)
         if last is not None and (last.campaign, last.person) == (fact.campaign, fact.person):
             last.was_answered = True
-        else:  # refused before any content
-            self._last[fact.sender] = _Last(fact.campaign, fact.person, fact.code, was_answered=True)
+        else:  # refused before any content; the word about the one before may still be unread
+            self._unread.pop(fact.sender, None)
+            if last is not None and last.has_begun:
+                self._unread[fact.sender] = last
+            self._last[fact.sender] = _Last(fact.campaign, fact.person, fact.code, was_answered=True, has_begun=False)
         if fact.word == "nobody":
             self._people[fact.person].bounced = "maybe"
+        if fact.word in {"cut", "silent"}:
+            self._wordless.add((fact.campaign, fact.person))
+        else:
+            self._wordless.discard((fact.campaign, fact.person))
 
     @tell.register
     def _slept(self, fact: Slept) -> None:
@@ -373,8 +401,8 @@ class Interpreter:
                 if self._campaigns[way.campaign].started_at is not None:
                     way.lose()
         self._in_flight.append([])
-        for last in (self._last.pop(fact.sender, None), self._wanted.pop(fact.sender, None)):
-            self._died_over(last)
+        for newest in (self._unread, self._last, self._wanted):
+            self._died_over(newest.pop(fact.sender, None))
 
     def _died_over(self, last: _Last | None) -> None:
         """What it was about to send, or had just sent, may be in its journal as offered."""
@@ -382,10 +410,8 @@ class Interpreter:
             return
         for way in self._ways_of(last.campaign, last.person):
             if last.code in {None, way.code} and (way.is_open or last.was_answered):
-                was_unsure = "uncertain" in way.may_be
                 way.die(was_kept=last.code is not None, was_answered=last.was_answered)
-                if not was_unsure:
-                    self._in_flight[-1].append((way.campaign, way.person, way.code))
+                self._in_flight[-1].append((way.campaign, way.person, way.code))
 
     # What holds ---------------------------------------------------------------------------------------------------
 

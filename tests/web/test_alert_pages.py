@@ -23,7 +23,7 @@ def tell(world, kind, subject, text):
 
 def test_the_banner_leads_to_what_is_wrong_and_goes_with_it(world, any_visitor):
     campaign = scenes.make_campaign(world, world.a)
-    page = any_visitor.sign_in(email_of(world, world.a, Role.VIEWER)).page
+    page = any_visitor.enter(email_of(world, world.a, Role.VIEWER)).page
     here = f"/w/{world.a.wsp}"
     any_visitor.open(f"{here}/campaigns")
     expect(page.get_by_text("Sending stands still")).to_have_count(0)
@@ -50,7 +50,7 @@ def test_the_banner_leads_to_what_is_wrong_and_goes_with_it(world, any_visitor):
 
 def test_another_workspace_hears_nothing(world, visitor):
     tell(world, AlertKind.SEALED, world.a.wsp, "This database is a restored or copied one.")
-    visitor.sign_in(email_of(world, world.b, Role.ADMIN))
+    visitor.enter(email_of(world, world.b, Role.ADMIN))
     visitor.open(f"/w/{world.b.wsp}/alerts")
     expect(visitor.page.get_by_text("Nothing here needs attention.")).to_be_visible()
     expect(visitor.page.get_by_text("restored or copied")).to_have_count(0)
@@ -65,7 +65,7 @@ def test_alerts_are_clean(world, browser, server, size, scheme):
         clear_alert(session, kind=AlertKind.HELD, subject="cam_x", now=SystemClock().now())
         session.commit()
     with visit(browser, server, viewport=size, color_scheme=scheme) as visitor:
-        visitor.sign_in(email_of(world, world.a, Role.VIEWER))
+        visitor.enter(email_of(world, world.a, Role.VIEWER))
         for path in ("alerts", "campaigns"):
             assert visitor.open(f"/w/{world.a.wsp}/{path}").status == 200
             assert not visitor.overflows()

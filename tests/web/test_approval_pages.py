@@ -50,7 +50,7 @@ def test_inbox_review_and_link_are_clean(world, browser, server, change, link, s
         visitor.open(link)
         assert not visitor.overflows()
         found["link"] = visitor.axe()
-        visitor.sign_in(email_of(world, world.a, Role.APPROVER))
+        visitor.enter(email_of(world, world.a, Role.APPROVER))
         for path in (
             inbox,
             f"{inbox}?tab=mine",
@@ -71,7 +71,7 @@ def test_inbox_review_and_link_are_clean(world, browser, server, change, link, s
 
 def test_two_clicks_from_the_inbox(world, change, any_visitor):
     """R13: one click opens the request, one signs exactly what it shows; it stands under what was decided then."""
-    page = any_visitor.sign_in(email_of(world, world.a, Role.APPROVER)).page
+    page = any_visitor.enter(email_of(world, world.a, Role.APPROVER)).page
     any_visitor.open(f"/w/{world.a.wsp}/approvals")
     expect(page.locator(".cs-tabs a[aria-current]")).to_have_text(re.compile(r"For me\s*1"))
     page.get_by_role("link", name=re.compile("Black week")).click()
@@ -85,7 +85,7 @@ def test_two_clicks_from_the_inbox(world, change, any_visitor):
 
 
 def test_u7_the_review_shows_what_changed_and_folds_the_rest(world, change, visitor):
-    page = visitor.sign_in(email_of(world, world.a, Role.APPROVER)).page
+    page = visitor.enter(email_of(world, world.a, Role.APPROVER)).page
     visitor.open(f"{change.path}/review")
     changes = page.locator("#changed")
     expect(changes).to_contain_text("5 changes")
@@ -104,7 +104,7 @@ def test_u7_the_review_shows_what_changed_and_folds_the_rest(world, change, visi
 
 def test_on_a_phone_messages_stand_one_at_a_time(world, change, browser, server):
     with visit(browser, server, viewport=PHONE) as visitor:
-        page = visitor.sign_in(email_of(world, world.a, Role.APPROVER)).page
+        page = visitor.enter(email_of(world, world.a, Role.APPROVER)).page
         visitor.open(f"{change.path}/review")
         expect(page.locator(".msg-old")).to_be_hidden()
         page.get_by_text("Before", exact=True).click()
@@ -120,7 +120,7 @@ def test_who_asked_finds_it_and_reads_the_comments(world, change, visitor):
     approver = world.client(world.a, Role.APPROVER)
     said = approver.post(f"/campaigns/{change.campaign_id}/comments", {"text": "Is 20 % right?"})
     assert said.status_code == 201, said.text
-    page = visitor.sign_in(email_of(world, world.a, Role.MANAGER)).page
+    page = visitor.enter(email_of(world, world.a, Role.MANAGER)).page
     visitor.open(f"/w/{world.a.wsp}/approvals")
     expect(page.locator(".cs-tabs a[aria-current]")).to_have_text(re.compile(r"Asked by me\s*1"))
     page.get_by_role("link", name=re.compile("Black week.*In review", re.DOTALL)).click()
@@ -133,7 +133,7 @@ def test_who_asked_finds_it_and_reads_the_comments(world, change, visitor):
 def test_the_inbox_is_narrowed_to_a_project(world, change, visitor):
     made = world.client(world.a, Role.ADMIN).post("/projects", {"name": "Spring season"})
     assert made.status_code == 201, made.text
-    page = visitor.sign_in(email_of(world, world.a, Role.APPROVER)).page
+    page = visitor.enter(email_of(world, world.a, Role.APPROVER)).page
     visitor.open(f"/w/{world.a.wsp}/approvals")
     page.get_by_label("Project").select_option(label="Spring season")
     visitor.press("Show")
@@ -166,6 +166,6 @@ def test_u8_greta_decides_on_her_phone(world, link, browser, server):
 
 
 def test_two_workspaces_do_not_meet_in_an_inbox(world, change, visitor):
-    page = visitor.sign_in(world.owner_email).page
+    page = visitor.enter(world.owner_email).page
     visitor.open(f"/w/{world.b.wsp}/approvals")
     assert "Black week" not in page.locator("main").inner_text()

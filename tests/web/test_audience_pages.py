@@ -60,7 +60,7 @@ def cells(page, caption):
 
 def begin_import(visitor, world):
     """Make a list and upload a file into it."""
-    page = visitor.sign_in(email_of(world, world.a, Role.MANAGER)).page
+    page = visitor.enter(email_of(world, world.a, Role.MANAGER)).page
     visitor.open(f"/w/{world.a.wsp}/lists")
     page.get_by_role("link", name="New list").click()
     page.get_by_label("Name").fill("Northwind club")
@@ -137,7 +137,7 @@ def build_audience(visitor, world, *, scripted):
 def test_a_person_is_found_by_address_and_shown(world, visitor, manager):
     list_id = made_list(manager, world.a)
     people_on(manager, list_id, 60)
-    page = visitor.sign_in(email_of(world, world.a, Role.MANAGER)).page
+    page = visitor.enter(email_of(world, world.a, Role.MANAGER)).page
     visitor.open(f"/w/{world.a.wsp}/lists/{list_id}")
     expect(page.locator("tbody tr")).to_have_count(50)
     page.get_by_role("link", name="Next").click()
@@ -157,7 +157,7 @@ def test_a_person_is_found_by_address_and_shown(world, visitor, manager):
 
 def test_nothing_typed_is_lost_and_what_is_wrong_stands_beside_its_field(world, visitor, manager):
     made_list(manager, world.a)
-    page = visitor.sign_in(email_of(world, world.a, Role.MANAGER)).page
+    page = visitor.enter(email_of(world, world.a, Role.MANAGER)).page
     visitor.open(f"/w/{world.a.wsp}/lists/new")
     page.get_by_label("Description").fill("From the shop")
     visitor.press("Make list")
@@ -176,7 +176,7 @@ def test_nothing_typed_is_lost_and_what_is_wrong_stands_beside_its_field(world, 
 
 def test_two_who_change_a_list_at_once_do_not_overwrite_each_other(world, visitor, manager):
     list_id = made_list(manager, world.a)
-    page = visitor.sign_in(email_of(world, world.a, Role.MANAGER)).page
+    page = visitor.enter(email_of(world, world.a, Role.MANAGER)).page
     visitor.open(f"/w/{world.a.wsp}/lists/{list_id}")
     changed = manager.patch(f"/lists/{list_id}", {"name": "By another"}, etag='"1"')
     assert changed.status_code == 200
@@ -191,7 +191,7 @@ def test_a_list_is_deleted_after_a_question_and_not_while_an_audience_needs_it(w
     list_id = made_list(manager, world.a)
     body = {"name": "All", "project_id": world.a.prj, "list_id": list_id, "rule": {"all": []}}
     audience = manager.post("/audiences", body).get_json()["audience_id"]
-    page = visitor.sign_in(email_of(world, world.a, Role.MANAGER)).page
+    page = visitor.enter(email_of(world, world.a, Role.MANAGER)).page
     visitor.open(f"/w/{world.a.wsp}/lists/{list_id}")
     visitor.press("Delete list…")
     visitor.press("Delete list")
@@ -219,7 +219,7 @@ def test_an_import_can_be_cancelled(world, visitor, worker):
 
 def test_a_file_that_cannot_be_read_says_why(world, visitor, worker, manager):
     list_id = made_list(manager, world.a)
-    page = visitor.sign_in(email_of(world, world.a, Role.MANAGER)).page
+    page = visitor.enter(email_of(world, world.a, Role.MANAGER)).page
     visitor.open(f"/w/{world.a.wsp}/imports/new?list_id={list_id}")
     page.get_by_label("File", exact=True).set_input_files(
         {"name": "a.csv", "mimeType": "text/csv", "buffer": b"Name,City\nKari,Oslo\n"}
@@ -238,7 +238,7 @@ def test_a_rule_made_by_the_api_with_groups_is_kept_and_counted_as_it_is(world, 
                     {"not": {"consent": "newsletter", "is": "given"}}]}  # fmt: skip
     body = {"name": "Groups", "project_id": world.a.prj, "list_id": list_id, "rule": rule}
     audience = manager.post("/audiences", body).get_json()["audience_id"]
-    page = visitor.sign_in(email_of(world, world.a, Role.MANAGER)).page
+    page = visitor.enter(email_of(world, world.a, Role.MANAGER)).page
     visitor.open(f"/w/{world.a.wsp}/audiences/{audience}")
     visitor.press("Count people")
     page.locator("#count").get_by_text("0", exact=True).wait_for()
@@ -266,7 +266,7 @@ def test_a_viewer_sees_counts_but_no_people_and_no_forms(world, visitor, manager
     worker()
     body = {"name": "All", "project_id": world.a.prj, "list_id": list_id, "rule": {"all": []}}
     audience = manager.post("/audiences", body).get_json()["audience_id"]
-    page = visitor.sign_in(email_of(world, world.a, Role.VIEWER)).page
+    page = visitor.enter(email_of(world, world.a, Role.VIEWER)).page
     paths = (
         "lists",
         f"lists/{list_id}",
@@ -339,7 +339,7 @@ def test_pages_are_accessible_and_fit(world, browser, server, manager, worker, o
     person = manager.get(f"/lists/{list_id}/contacts").get_json()["data"][0]["contact_id"]
     faults = {}
     with visit(browser, server, **options) as visitor:
-        visitor.sign_in(email_of(world, world.a, Role.MANAGER))
+        visitor.enter(email_of(world, world.a, Role.MANAGER))
         for path in ("lists", "lists/new", f"lists/{list_id}", f"contacts/{person}", "imports", "imports/new", f"imports/{upload}",
                      f"imports/{waiting}", "audiences", "audiences/new", f"audiences/{audience}"):  # fmt: skip
             assert visitor.open(f"/w/{world.a.wsp}/{path}").status == 200

@@ -70,7 +70,7 @@ SAID = {
 def test_m7_every_overview_says_what_happened_last(world, browser, server, things, size, scheme):
     found = {}
     with visit(browser, server, viewport=size, color_scheme=scheme) as visitor:
-        visitor.sign_in(email_of(world, world.a, Role.ADMIN))
+        visitor.enter(email_of(world, world.a, Role.ADMIN))
         for name, path in things.items():
             assert visitor.open(path).status == 200, path
             text = " ".join(activity(visitor.page).inner_text().split())
@@ -83,7 +83,7 @@ def test_m7_every_overview_says_what_happened_last(world, browser, server, thing
 
 
 def test_m7_all_activity_leads_to_the_log_of_that_thing(world, visitor, things):
-    page = visitor.sign_in(email_of(world, world.a, Role.APPROVER)).page
+    page = visitor.enter(email_of(world, world.a, Role.APPROVER)).page
     visitor.open(things["campaign"])
     activity(page).get_by_role("link", name="All activity").click()
     page.wait_for_url("**/settings/audit?subject=cam_*")
@@ -103,7 +103,7 @@ def test_m7_all_activity_leads_to_the_log_of_that_thing(world, visitor, things):
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.MANAGER, Role.AGENCY_OWNER])
 def test_m7_each_sees_what_they_may_see(world, visitor, things, role):
-    page = visitor.sign_in(email_of(world, world.a, role)).page
+    page = visitor.enter(email_of(world, world.a, role)).page
     visitor.open(things["home"])
     text = activity(page).inner_text()
     if role is Role.AGENCY_OWNER:  # reads the log, and of campaigns not even the name
@@ -115,7 +115,7 @@ def test_m7_each_sees_what_they_may_see(world, visitor, things, role):
 
 
 def test_m7_nothing_happened_yet(world, visitor, owner_engine):
-    page = visitor.sign_in(email_of(world, world.a, Role.ADMIN)).page
+    page = visitor.enter(email_of(world, world.a, Role.ADMIN)).page
     list_id, _ = scenes.add_people(world, world.a, 1)  # made behind the log's back
     visitor.open(f"/w/{world.a.wsp}/lists/{list_id}")
     assert "Nothing has happened yet." in activity(page).inner_text()
@@ -125,7 +125,7 @@ def test_m7_nothing_happened_yet(world, visitor, owner_engine):
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
 def test_u2_the_log_is_read_filtered_exported_and_subscribed_to(world, browser, server, things, size, tmp_path):
     with visit(browser, server, viewport=size, accept_downloads=True) as visitor:
-        page = visitor.sign_in(email_of(world, world.a, Role.ADMIN)).page
+        page = visitor.enter(email_of(world, world.a, Role.ADMIN)).page
         visitor.open(f"/w/{world.a.wsp}/settings/audit")
         assert not visitor.overflows() and visitor.axe() == []
         shot(visitor, f"audit-{size['width']}")
@@ -167,7 +167,7 @@ def test_u2_the_log_has_pages_and_its_filters_stay(world, visitor):
     boss = world.client(world.a, Role.ADMIN)
     for no in range(55):
         assert boss.post("/lists", {"name": f"Club {no}", "project_id": world.a.prj}).status_code == 201
-    page = visitor.sign_in(email_of(world, world.a, Role.ADMIN)).page
+    page = visitor.enter(email_of(world, world.a, Role.ADMIN)).page
     visitor.open(f"/w/{world.a.wsp}/settings/audit?action=list.created")
     rows = page.locator("tbody tr")
     expect(rows).to_have_count(50)

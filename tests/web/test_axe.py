@@ -37,7 +37,7 @@ def test_pages_are_clean(world, browser, server, paths, size, scheme):
     with visit(browser, server, viewport=size, color_scheme=scheme) as visitor:
         visitor.open("/sign-in")
         found["/sign-in"] = visitor.axe()
-        visitor.sign_in(email_of(world, world.a, Role.APPROVER))
+        visitor.enter(email_of(world, world.a, Role.APPROVER))
         for path in paths:
             assert visitor.open(path).status == 200, path
             assert not visitor.overflows(), path
@@ -50,7 +50,7 @@ def test_pages_are_clean(world, browser, server, paths, size, scheme):
 
 def test_open_menus_and_dialogs_are_clean(world, browser, server, paths):
     with visit(browser, server) as visitor:
-        visitor.sign_in(email_of(world, world.a, Role.APPROVER))
+        visitor.enter(email_of(world, world.a, Role.APPROVER))
         visitor.open(paths[8])
         visitor.press("Request changes…")
         assert visitor.axe() == []

@@ -61,6 +61,7 @@ def write(manager, world, *, list_id, at):
 def sign(approver, path):
     """From the home page to the review, look at what would be sent, and approve it."""
     page = approver.page
+    approver.open("/")
     assert "One campaign waits for your decision." in page.locator("main").inner_text()
     page.get_by_role("link", name=re.compile("Black week: member prices.*Waits for you", re.DOTALL)).click()
     page.wait_for_url(f"**{path}/review")
@@ -81,13 +82,13 @@ def test_from_the_draft_to_the_numbers(world, room, sink, browser, server, any_v
     list_id, addresses = scenes.add_people(world, world.a, 12)
     scenes.add_channel(world, world.a, sink.port)
     at = scenes.soon(2).replace(second=0)
-    manager, page = any_visitor.sign_in(email_of(world, world.a, Role.MANAGER)), any_visitor.page
+    manager, page = any_visitor.enter(email_of(world, world.a, Role.MANAGER)), any_visitor.page
     path = write(manager, world, list_id=list_id, at=at)
     assert "It can be signed now by: Admin North, Approver North." in page.locator("main").inner_text()
     manager.open(f"{path}/review")
     assert page.get_by_role("button", name="Approve").count() == 0
     with visit(browser, server, java_script_enabled=any_visitor.script) as approver:
-        sign(approver.sign_in(email_of(world, world.a, Role.APPROVER)), path)
+        sign(approver.enter(email_of(world, world.a, Role.APPROVER)), path)
         assert approver.faults == []
     room.at(at).run()
     room.later(2).run()
@@ -107,7 +108,7 @@ def test_from_the_draft_to_the_numbers(world, room, sink, browser, server, any_v
 def test_publishing_is_refused_to_a_manager_whatever_the_browser_sends(world, visitor):
     """A10: the page has no such button, and a forged form hears which right it needs and who has it."""
     campaign_id = in_review(world)
-    visitor.sign_in(email_of(world, world.a, Role.MANAGER))
+    visitor.enter(email_of(world, world.a, Role.MANAGER))
     visitor.open(campaign_path(world, campaign_id))
     token = visitor.page.locator("input[name=csrf_token]").first.input_value()
     shown = world.client(world.a, Role.MANAGER).get(f"/campaigns/{campaign_id}/revisions/1").get_json()
@@ -125,7 +126,7 @@ def test_publishing_is_refused_to_a_manager_whatever_the_browser_sends(world, vi
 
 def test_what_changed_under_the_approvers_eyes_is_not_signed(world, visitor):
     campaign_id = in_review(world)
-    visitor.sign_in(email_of(world, world.a, Role.APPROVER))
+    visitor.enter(email_of(world, world.a, Role.APPROVER))
     visitor.open(campaign_path(world, campaign_id, "/review"))
     manager = world.client(world.a, Role.MANAGER)
     manager.post(f"/campaigns/{campaign_id}/revisions/1/withdraw")
@@ -143,14 +144,14 @@ def test_what_changed_under_the_approvers_eyes_is_not_signed(world, visitor):
 
 def test_an_approver_sends_back_with_a_comment_that_the_editor_reads(world, browser, server, any_visitor):
     campaign_id = in_review(world)
-    any_visitor.sign_in(email_of(world, world.a, Role.APPROVER))
+    any_visitor.enter(email_of(world, world.a, Role.APPROVER))
     any_visitor.open(campaign_path(world, campaign_id, "/review"))
     any_visitor.press("Request changes…")
     any_visitor.page.get_by_label("What should change, and why?").fill("The price is last year's.")
     any_visitor.press("Send back")
     assert "Sent back with your comment." in any_visitor.said()
     with visit(browser, server) as manager:
-        manager.sign_in(email_of(world, world.a, Role.MANAGER))
+        manager.enter(email_of(world, world.a, Role.MANAGER))
         manager.open(campaign_path(world, campaign_id, "/edit"))
         assert "Approver North wrote: The price is last year's." in manager.page.locator("main").inner_text()
 
@@ -163,7 +164,7 @@ def test_who_edited_cannot_sign(world, visitor):
     found = admin.get(f"/campaigns/{campaign_id}/revisions/1")
     admin.put(f"/campaigns/{campaign_id}/revisions/1", {"draft": found.get_json()["draft"]}, etag=found.headers["ETag"])
     scenes.submit(world, world.a, campaign_id)
-    visitor.sign_in(email_of(world, world.a, Role.ADMIN))
+    visitor.enter(email_of(world, world.a, Role.ADMIN))
     visitor.open(campaign_path(world, campaign_id, "/review"))
     assert visitor.page.get_by_role("button", name="Approve", exact=True).count() == 0
     assert "Somebody else must approve it." in visitor.page.locator(".cs-decide").inner_text()
@@ -172,7 +173,7 @@ def test_who_edited_cannot_sign(world, visitor):
 def test_two_editors_lose_nothing(world, visitor):
     """Who saves second is told who was first, keeps what they typed, and decides."""
     campaign_id = scenes.make_campaign(world, world.a)
-    visitor.sign_in(email_of(world, world.a, Role.MANAGER))
+    visitor.enter(email_of(world, world.a, Role.MANAGER))
     visitor.open(campaign_path(world, campaign_id, "/edit"))
     visitor.page.get_by_label("Subject").fill("Mine")
     admin = world.client(world.a, Role.ADMIN)
@@ -197,7 +198,7 @@ def test_a_message_can_do_nothing_in_its_frame(world, visitor):
     said, asked = [], []
     visitor.page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
     visitor.page.on("request", lambda request: asked.append(request.url))
-    visitor.sign_in(email_of(world, world.a, Role.APPROVER))
+    visitor.enter(email_of(world, world.a, Role.APPROVER))
     visitor.open(campaign_path(world, campaign_id, "/review"))
     expect(visitor.page.frame_locator("iframe.cs-mail").get_by_text("Hello")).to_be_visible()
     answer = visitor.open(campaign_path(world, campaign_id, "/preview/1/1"))
@@ -211,7 +212,7 @@ def test_a_message_can_do_nothing_in_its_frame(world, visitor):
 def test_stopping_asks_first_and_says_how_many(world, room, sink, visitor):
     at = scenes.soon(1)
     campaign_id, _ = scenes.approved_campaign(world, world.a, people=3, port=sink.port, at=at)
-    visitor.sign_in(email_of(world, world.a, Role.MANAGER))
+    visitor.enter(email_of(world, world.a, Role.MANAGER))
     visitor.open(campaign_path(world, campaign_id))
     visitor.press("Stop…")
     assert "It cannot be started again." in visitor.page.locator("#stop").inner_text()
@@ -231,7 +232,7 @@ def test_numbers_follow_while_it_runs(world, room, sink, visitor):
     from saas.platform.agenda.types import Queue
 
     room.at(at).run(Queue.MAINTENANCE)
-    visitor.sign_in(email_of(world, world.a, Role.VIEWER))
+    visitor.enter(email_of(world, world.a, Role.VIEWER))
     visitor.open(campaign_path(world, campaign_id))
     assert visitor.page.locator(".cs-head .cs-badge").first.inner_text() == "Active"
     room.run()
@@ -245,7 +246,7 @@ def test_a_viewer_reads_numbers_and_masked_addresses(world, room, sink, visitor)
     campaign_id, addresses = scenes.approved_campaign(world, world.a, people=3, port=sink.port, at=at)
     room.at(at).run()
     room.at(at + timedelta(seconds=2)).run()
-    visitor.sign_in(email_of(world, world.a, Role.VIEWER))
+    visitor.enter(email_of(world, world.a, Role.VIEWER))
     for tail in ("", "/people", "/review", "/preview/1/1"):
         visitor.open(campaign_path(world, campaign_id, tail))
         assert not any(address in visitor.page.content() for address in addresses)
@@ -256,7 +257,7 @@ def test_a_viewer_reads_numbers_and_masked_addresses(world, room, sink, visitor)
 
 def test_a_campaign_on_call_declares_its_fields(world, visitor):
     channel_id = scenes.add_channel(world, world.a, 1, purpose="transactional")
-    visitor.sign_in(email_of(world, world.a, Role.MANAGER))
+    visitor.enter(email_of(world, world.a, Role.MANAGER))
     page = visitor.page
     visitor.open(f"/w/{world.a.wsp}/campaigns/new")
     page.get_by_label("Name", exact=True).fill("Password reset")
@@ -280,7 +281,7 @@ def test_a_campaign_on_call_declares_its_fields(world, visitor):
 
 def test_search_states_and_empty_lists(world, browser, server):
     with visit(browser, server, viewport=PHONE) as visitor:
-        visitor.sign_in(email_of(world, world.a, Role.MANAGER))
+        visitor.enter(email_of(world, world.a, Role.MANAGER))
         visitor.open(f"/w/{world.a.wsp}/campaigns")
         assert "Nothing planned here yet" in visitor.page.locator("main").inner_text()
         made = scenes.make_campaign(world, world.a)
@@ -290,5 +291,6 @@ def test_search_states_and_empty_lists(world, browser, server):
         assert "No campaign fits" in visitor.page.locator("main").inner_text()
         assert not visitor.overflows()
         visitor.open(campaign_path(world, made))
-        visitor.press("Archive")
+        visitor.press("Archive…")
+        visitor.press("Archive the campaign")
         assert "Archived." in visitor.said()

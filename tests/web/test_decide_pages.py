@@ -44,7 +44,7 @@ def held(world, part="audience"):
 
 def test_r13_the_page_says_who_can_sign_and_what_was_asked(world, visitor):
     campaign_id, _ = asked(world)
-    page = visitor.sign_in(world.a.emails[Role.MANAGER])
+    page = visitor.enter(world.a.emails[Role.MANAGER])
     page.open(f"/w/{world.a.wsp}/campaigns/{campaign_id}")
     assert "It can be signed now by: Admin North, Approver North." in page.page.locator("main").inner_text()
 
@@ -105,7 +105,7 @@ def test_u16_a_held_campaign_names_those_who_can_decide(world):
 
 def test_r13_another_rule_is_let_pass_on_the_page(world, any_visitor):
     path, _ = held(world, "rule")
-    page = any_visitor.sign_in(world.a.emails[Role.APPROVER])
+    page = any_visitor.enter(world.a.emails[Role.APPROVER])
     page.open(path)
     assert "send it by the rule that was signed" in page.page.locator("main").inner_text()
     page.press("Send anyway…")
@@ -117,7 +117,7 @@ def test_r13_another_rule_is_let_pass_on_the_page(world, any_visitor):
 
 def test_u16_an_approver_sends_it_anyway(world, any_visitor):
     path, campaign_id = held(world)
-    page = any_visitor.sign_in(world.a.emails[Role.APPROVER])
+    page = any_visitor.enter(world.a.emails[Role.APPROVER])
     page.open(path)
     assert "7 people now, 2 when it was signed" in page.page.locator("main").inner_text()
     page.press("Send anyway…")
@@ -132,7 +132,7 @@ def test_u16_an_approver_sends_it_anyway(world, any_visitor):
 
 def test_u16_a_manager_learns_who_decides(world, visitor):
     path, _ = held(world)
-    page = visitor.sign_in(world.a.emails[Role.MANAGER])
+    page = visitor.enter(world.a.emails[Role.MANAGER])
     page.open(path)
     text = page.page.locator("main").inner_text()
     assert "Nothing is sent until somebody who may approve decides" in text
@@ -145,7 +145,7 @@ def test_r13_what_is_late_gets_a_new_start(world, any_visitor):
     scenes.approve(world, world.a, campaign_id, content_hash)
     change(world, "UPDATE revision SET planned_at = now() - interval '1 hour'")
     path = f"/w/{world.a.wsp}/campaigns/{campaign_id}"
-    page = any_visitor.sign_in(world.a.emails[Role.APPROVER])
+    page = any_visitor.enter(world.a.emails[Role.APPROVER])
     page.open(path)
     assert "its time has passed" in page.page.locator("main").inner_text()
     page.press("Choose a new start…")
@@ -157,7 +157,7 @@ def test_r13_a_manager_publishes_where_the_policy_says_so(world, visitor):
     rule = {"name": "handed back", "then": {"stages": [{}], "publisher": "manager"}}
     campaign_id, content_hash = asked(world, rule=rule)
     scenes.approve(world, world.a, campaign_id, content_hash)
-    page = visitor.sign_in(world.a.emails[Role.MANAGER])
+    page = visitor.enter(world.a.emails[Role.MANAGER])
     page.open(f"/w/{world.a.wsp}/campaigns/{campaign_id}")
     page.press("Publish")
     assert "Published." in page.said()
@@ -170,7 +170,7 @@ def test_u3_the_page_says_when_nobody_could_sign(world, visitor):
     campaign_id = scenes.make_campaign(world, world.a)
     draft = scenes.dated_draft(list_id, scenes.add_channel(world, world.a, 25), scenes.soon(5))
     scenes.save(world, world.a, campaign_id, draft)
-    page = visitor.sign_in(world.a.emails[Role.MANAGER])
+    page = visitor.enter(world.a.emails[Role.MANAGER])
     page.open(f"/w/{world.a.wsp}/campaigns/{campaign_id}/edit")
     page.press("Save and request approval")
     assert "It needs 9 of those who may approve, and 2 could sign." in page.said()
@@ -182,7 +182,7 @@ def test_u3_the_page_says_when_nobody_could_sign(world, visitor):
 def test_a_held_campaign_fits_a_desk_and_a_phone(world, browser, server, size):
     path, _ = held(world)
     with visit(browser, server, viewport=size) as page:
-        page.sign_in(world.a.emails[Role.APPROVER])
+        page.enter(world.a.emails[Role.APPROVER])
         page.open(path)
         assert not page.overflows()
         assert page.axe() == []

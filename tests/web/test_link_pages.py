@@ -63,7 +63,7 @@ def test_u8_the_code_word_comes_first_then_the_review_with_its_messages(world, l
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
 def test_u8_who_asked_sends_the_link_again(world, link, browser, server, size):
     with visit(browser, server, viewport=size) as visitor:
-        page = visitor.sign_in(email_of(world, world.a, Role.MANAGER)).page
+        page = visitor.enter(email_of(world, world.a, Role.MANAGER)).page
         visitor.open(f"/w/{world.a.wsp}/campaigns/{link[0]}/review")
         assert not visitor.overflows()
         assert visitor.axe() == []
@@ -78,7 +78,7 @@ def test_u8_who_asked_sends_the_link_again(world, link, browser, server, size):
 
 def test_u8_an_administrator_sets_a_code_word(world, link, browser, server):
     with visit(browser, server, viewport=DESK) as visitor:
-        page = visitor.sign_in(email_of(world, world.a, Role.ADMIN)).page
+        page = visitor.enter(email_of(world, world.a, Role.ADMIN)).page
         visitor.open(f"/w/{world.a.wsp}/settings/policies")
         assert visitor.axe() == []
         visitor.press("Code word…")

@@ -26,7 +26,8 @@ def tell(world, *, count=1, title="Bea asks you to approve “Autumn”", text="
 
 def test_the_bell_counts_and_leads_to_what_happened(world, any_visitor):
     tell(world, count=2)
-    page = any_visitor.sign_in(email_of(world, world.a, Role.APPROVER)).page
+    page = any_visitor.enter(email_of(world, world.a, Role.APPROVER)).page
+    any_visitor.open("/")
     bell = page.get_by_role("link", name="2 unread notices")
     assert bell.inner_text().startswith("2")
     bell.click()
@@ -44,7 +45,7 @@ def test_the_bell_counts_and_leads_to_what_happened(world, any_visitor):
 
 def test_what_comes_while_one_reads_stays_unread(world, visitor):
     tell(world)
-    page = visitor.sign_in(email_of(world, world.a, Role.APPROVER)).page
+    page = visitor.enter(email_of(world, world.a, Role.APPROVER)).page
     visitor.open(f"/w/{world.a.wsp}/notices")
     tell(world, title="Later <b>one</b>")
     visitor.press("Mark all as read")
@@ -53,7 +54,7 @@ def test_what_comes_while_one_reads_stays_unread(world, visitor):
 
 
 def test_a_person_chooses_what_is_mailed(world, any_visitor):
-    page = any_visitor.sign_in(email_of(world, world.a, Role.APPROVER)).page
+    page = any_visitor.enter(email_of(world, world.a, Role.APPROVER)).page
     any_visitor.open("/account/notices")
     page.get_by_label("By mail: Somebody mentions you").select_option("Daily digest")
     page.locator("#app-commented").uncheck()
@@ -70,7 +71,7 @@ def test_a_person_chooses_what_is_mailed(world, any_visitor):
 def test_pages_are_clean(world, browser, server, size):
     """WCAG 2.2 AA, nothing to scroll sideways; empty, full and with more than a page."""
     with visit(browser, server, viewport=size) as visitor:
-        visitor.sign_in(email_of(world, world.a, Role.APPROVER))
+        visitor.enter(email_of(world, world.a, Role.APPROVER))
         for count in (0, 51):
             tell(world, count=count, text="A-very-long-word" * 20)
             for path in (f"/w/{world.a.wsp}/notices", f"/w/{world.a.wsp}/notices?show=unread", "/account/notices"):

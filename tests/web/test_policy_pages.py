@@ -25,7 +25,7 @@ def asked(world, people):
 def test_u3_an_administrator_writes_a_rule_and_replays_it(world, any_visitor):
     asked(world, 1)
     asked(world, 6)
-    page = any_visitor.sign_in(world.a.emails[Role.ADMIN])
+    page = any_visitor.enter(world.a.emails[Role.ADMIN])
     page.open(path(world))
     assert "One person who may approve" in page.page.locator("main").inner_text()
     page.page.get_by_role("link", name="Edit rules Whole workspace").click()
@@ -48,7 +48,7 @@ def test_u3_an_administrator_writes_a_rule_and_replays_it(world, any_visitor):
 
 
 def test_u3_stages_named_people_and_what_is_wrong(world, visitor):
-    page = visitor.sign_in(world.a.emails[Role.ADMIN])
+    page = visitor.enter(world.a.emails[Role.ADMIN])
     page.open(path(world, "/rules"))
     page.press("Rule")
     page.page.get_by_role("button", name="Stage rule 1").click()
@@ -72,7 +72,7 @@ def test_u3_stages_named_people_and_what_is_wrong(world, visitor):
 
 
 def test_u8_outside_approvers_are_listed_and_taken_off(world, visitor):
-    page = visitor.sign_in(world.a.emails[Role.ADMIN])
+    page = visitor.enter(world.a.emails[Role.ADMIN])
     page.open(path(world))
     page.press("List them")
     assert "Fill this in." in page.page.locator("main").inner_text()
@@ -87,7 +87,7 @@ def test_u8_outside_approvers_are_listed_and_taken_off(world, visitor):
 
 @pytest.mark.parametrize("role", [Role.MANAGER, Role.VIEWER])
 def test_r14_others_read_the_rules_and_learn_who_writes_them(world, visitor, role):
-    page = visitor.sign_in(world.a.emails[role])
+    page = visitor.enter(world.a.emails[role])
     page.open(path(world))
     text = page.page.locator("main").inner_text()
     assert "Whole workspace" in text and "Edit rules" not in text and "Outside approvers" not in text
@@ -103,7 +103,7 @@ def test_the_pages_fit_a_desk_and_a_phone(world, browser, server, size):
     }
     world.client(world.a, Role.ADMIN).put("/approval-policy", {"rules": [rule, rule]}, etag='"0"')
     with visit(browser, server, viewport=size) as page:
-        page.sign_in(world.a.emails[Role.ADMIN])
+        page.enter(world.a.emails[Role.ADMIN])
         for rest in ("", "/rules"):
             page.open(path(world, rest))
             assert not page.overflows(), rest

@@ -31,7 +31,7 @@ def channel(sink, **changes):
 
 
 def as_role(visitor, world, role):
-    return visitor.sign_in(email_of(world, world.a, role)).page
+    return visitor.enter(email_of(world, world.a, role)).page
 
 
 def test_a_channel_is_made_tested_and_changed_and_its_password_is_never_shown(world, any_visitor, way_out):
@@ -293,7 +293,7 @@ def test_pages_are_accessible_and_fit(world, browser, server, way_out, options):
     member = show("acc", world.a.accounts[Role.MANAGER])
     faults = {}
     with visit(browser, server, **options) as visitor:
-        visitor.sign_in(email_of(world, world.a, Role.ADMIN))
+        visitor.enter(email_of(world, world.a, Role.ADMIN))
         for path in ("channels", "channels/new", f"channels/{channel_id}", "members", f"members/{member}", "invitations/new",
                      "roles", "keys", "keys/new", "projects", f"projects/{world.a.prj}", "workspace", "access"):  # fmt: skip
             assert visitor.open(f"/w/{world.a.wsp}/settings/{path}").status == 200

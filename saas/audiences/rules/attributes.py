@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from saas.audiences.types import AttributeKind, Known, Unfit
+from saas.kernel.texts import UNSTORABLE, is_storable
 
 KEY: Final = re.compile(r"[a-z][a-z0-9_]{0,59}")
 TOPIC: Final = KEY
@@ -19,29 +20,29 @@ MAX_NUMBER: Final = 10**15
 
 BUILT_IN: Final[Mapping[str, Known]] = MappingProxyType(
     {
-        key: Known(key, label, AttributeKind.TEXT, built_in=True)
-        for key, label in (
-            ("first_name", "First name"),
-            ("last_name", "Last name"),
-            ("language", "Language"),
-            ("time_zone", "Time zone"),
-            ("city", "City"),
-            ("country", "Country"),
-            ("phone", "Phone"),
+        key: Known(key, label, kind, built_in=True)
+        for key, label, kind in (
+            ("first_name", "First name", AttributeKind.TEXT),
+            ("last_name", "Last name", AttributeKind.TEXT),
+            ("language", "Language", AttributeKind.TEXT),
+            ("time_zone", "Time zone", AttributeKind.TEXT),
+            ("city", "City", AttributeKind.TEXT),
+            ("country", "Country", AttributeKind.TEXT),
+            ("phone", "Phone", AttributeKind.TEXT),
+            ("points", "Points", AttributeKind.NUMBER),
         )
     }
 )
 RESERVED: Final = frozenset({"email", "external_id", "contact_id", "unsubscribe_url"})
 _WRITE: Final = json.JSONEncoder(ensure_ascii=False).encode
-_UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 
 
 def check_text(value: object) -> str:
     """Return a text without its outer blanks. Raises Unfit."""
     if not isinstance(value, str):
         raise Unfit("Write a text.")
-    if _UNSTORABLE.search(value):
-        raise Unfit("NUL and broken characters are not allowed here.")
+    if not is_storable(value):
+        raise Unfit(UNSTORABLE)
     text = value.strip()
     if len(text) > MAX_TEXT_CHARS:
         raise Unfit(f"The text is longer than {MAX_TEXT_CHARS} characters.")

@@ -26,7 +26,7 @@ from saas.campaigns.schemas.campaigns import (
     SubmissionIn,
 )
 from saas.campaigns.schemas.review import ChangesOut, ReviewOut
-from saas.campaigns.service import approval, changes, confirmation, draft, requests, review, submission
+from saas.campaigns.service import approval, changes, confirmation, draft, live_edit, requests, review, submission
 from saas.campaigns.types import RequestState, RevisionState
 from saas.content.current import renderer
 from saas.http.etags import expected_version, versioned
@@ -85,6 +85,17 @@ def save_draft(context: Context, body: dict[str, Any], campaign_id: str, no: int
         now=context.now,
     )
     return _revision(context, row, saved)
+
+
+@blp.route("/campaigns/<campaign_id>/revisions/<int:no>/carry-over", methods=["POST"])
+@endpoint(Scope.TENANT, Action.CAMPAIGN_WRITE)
+@blp.arguments(Nothing)
+@blp.alt_response(200, schema=RevisionOut, success=True)
+def carry_over(context: Context, body: dict[str, Any], campaign_id: str, no: int) -> Response:  # noqa: ARG001  empty
+    """Keep of a draft that came too late what is still possible: steps that have begun are as they were published."""
+    row = campaign_in(context, campaign_id)
+    kept = draft.carry_over(context.session, actor=context.actor, campaign_id=row.campaign_id, no=no, now=context.now)
+    return _revision(context, row, kept)
 
 
 @blp.route("/campaigns/<campaign_id>/revisions/<int:no>/submit", methods=["POST"])
@@ -252,7 +263,7 @@ def revision_view(context: Context, campaign: Campaign, row: Revision) -> dict[s
         ],
         "approval": _approval(context, campaign, row),
         "changed_since_signed": _changed(context, campaign, row),
-        "checks": _checks(context, campaign, row) if state in _EDITABLE else [],
+        "checks": _checks(context, campaign, row, state),
         "allowed_moves": [move.value for move in revision_moves(state)],
     }
 
@@ -299,9 +310,15 @@ def _changed(context: Context, campaign: Campaign, row: Revision) -> list[str] |
 
 
 _EDITABLE = frozenset({RevisionState.EDITING, RevisionState.CHANGES_REQUESTED})
+_WAITING = frozenset({RevisionState.IN_REVIEW, RevisionState.APPROVED})
 
 
-def _checks(context: Context, campaign: Campaign, row: Revision) -> Any:
+def _checks(context: Context, campaign: Campaign, row: Revision, state: RevisionState) -> Any:
+    """Return what stops a draft, or where a submitted revision came too late."""
+    if state in _WAITING:
+        return live_edit.too_late(context.session, campaign, row)
+    if state not in _EDITABLE:
+        return []
     return submission.checks(
         context.session, campaign=campaign, row=row, renderer=renderer(), actor=context.actor, now=context.now
     )

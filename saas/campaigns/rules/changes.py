@@ -46,6 +46,8 @@ _SETTINGS: Final[Mapping[str, Changed]] = MappingProxyType(
         "waves": Changed.WAVES,
         "frequency_cap": Changed.FREQUENCY_CAP,
         "quiet_hours": Changed.QUIET_HOURS,
+        "send_window": Changed.QUIET_HOURS,
+        "in_silence": Changed.QUIET_HOURS,
     }
 )
 _STEP: Final[Mapping[str, Changed]] = MappingProxyType(

@@ -4,29 +4,34 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import cache
 from types import MappingProxyType
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from zoneinfo import available_timezones
 
-from saas.campaigns.rules.delivery import bad_delivery
-from saas.campaigns.rules.schedule import at_wall_time, out_of_years
-from saas.campaigns.steps import email
+from saas.campaigns.rules.delivery import bad_delivery, bad_paces
+from saas.campaigns.rules.flow.faults import flow_faults
+from saas.campaigns.rules.flow.terms import bad_terms
+from saas.campaigns.rules.flow.times import time_faults
+from saas.campaigns.rules.quiet import QuietHours
+from saas.campaigns.rules.reach import never_begins, never_leaves
 from saas.campaigns.types import CampaignKind
 from saas.kernel.errors import Fault
-from saas.kernel.moments import OUT_OF_YEARS
 
-
-class StepCheck(Protocol):
-    """The pure check of a step kind."""
-
-    def __call__(self, step: Mapping[str, Any], pointer: str, *, dated: bool) -> list[Fault]:
-        """Return what the step lacks."""
-        ...
-
-
-STEP_KINDS: Final[Mapping[str, StepCheck]] = MappingProxyType({email.KIND: email.missing})
-
+MAX_TAGS: Final = 20
 EMPTY: Final[Mapping[str, Any]] = MappingProxyType(
-    {"audience": None, "topic": None, "time_zone": None, "payload": {"fields": []}, "settings": {}, "steps": []}
+    {
+        "audience": None,
+        "topic": None,
+        "time_zone": None,
+        "payload": {"fields": []},
+        "settings": {},
+        "entry": None,
+        "recurrence": None,
+        "publish_from": None,
+        "publish_until": None,
+        "moves": {},
+        "start": [],
+        "steps": [],
+    }
 )
 
 
@@ -35,24 +40,44 @@ def tidy(tags: Iterable[str]) -> list[str]:
     return sorted({tag.strip().casefold() for tag in tags} - {""})
 
 
-def missing(draft: Mapping[str, Any], *, kind: CampaignKind, marketing: bool, now: datetime) -> list[Fault]:
-    """Return what is missing or impossible, each with its place in the draft."""
+def missing(
+    draft: Mapping[str, Any],
+    *,
+    kind: CampaignKind,
+    marketing: bool,
+    now: datetime,
+    begun: frozenset[int] = frozenset(),
+    kept: frozenset[int] = frozenset(),
+    quiet: QuietHours | None = None,
+) -> list[Fault]:
+    """Return what is missing or impossible, each with its place in the draft.
+
+    begun: steps of the published revision that have begun; their times have passed, and stay (S60). kept: steps of a
+    recurring campaign whose times count from its first round, and may have passed (R17). quiet: the hours of
+    the project, for a draft that has none of its own.
+    """
     dated = kind is CampaignKind.DATED
     return [
-        *_missing_people(draft, dated=dated, marketing=marketing),
+        *_missing_people(draft, kind=kind, marketing=marketing),
         *_missing_zone(draft),
-        *_missing_steps(draft, dated=dated),
-        *_bad_times(draft, now, dated=dated),
+        *flow_faults(draft, kind=kind),
+        *(time_faults(draft, kind=kind, now=now, begun=begun | kept) if not _missing_zone(draft) else ()),
         *bad_delivery(draft.get("settings") or {}, dated=dated, marketing=marketing),
+        *bad_paces(draft.get("steps") or ()),
+        *bad_terms(draft, kind=kind, now=now),
+        *never_begins(draft, kind=kind, now=now, begun=begun | kept),
+        *never_leaves(draft, kind=kind, marketing=marketing, project=quiet, begun=begun),
     ]
 
 
-def _missing_people(draft: Mapping[str, Any], *, dated: bool, marketing: bool) -> list[Fault]:
+def _missing_people(draft: Mapping[str, Any], *, kind: CampaignKind, marketing: bool) -> list[Fault]:
     faults = []
-    if dated and not draft.get("audience"):
+    if kind is CampaignKind.DATED and not draft.get("audience"):
         faults.append(Fault("/audience", "Choose an audience or a list."))
-    if not dated and draft.get("audience"):
+    if kind is CampaignKind.API and draft.get("audience"):
         faults.append(Fault("/audience", "A campaign that starts on call has no audience; the call names the people."))
+    if kind is CampaignKind.FLOWING and not draft.get("audience") and not (draft.get("entry") or {}).get("event"):
+        faults.append(Fault("/audience", "Choose whose coming is waited for: an audience, or an event."))
     if marketing and not draft.get("topic"):
         faults.append(Fault("/topic", "Choose the consent topic that people must have agreed to."))
     return faults
@@ -70,38 +95,3 @@ def _missing_zone(draft: Mapping[str, Any]) -> list[Fault]:
 @cache
 def _zones() -> frozenset[str]:
     return frozenset(available_timezones())  # walks through a thousand files
-
-
-def _missing_steps(draft: Mapping[str, Any], *, dated: bool) -> list[Fault]:
-    steps = draft.get("steps") or []
-    if len(steps) != 1:
-        return [Fault("/steps", "A campaign has exactly one message step (a single send).")]
-    faults: list[Fault] = []
-    for index, step in enumerate(steps):
-        check = STEP_KINDS.get(step.get("kind", ""))
-        if check is None:
-            faults.append(Fault(f"/steps/{index}/kind", f"There is no step kind “{step.get('kind')}”."))
-        else:
-            faults += check(step, f"/steps/{index}", dated=dated)
-    return faults
-
-
-def _bad_times(draft: Mapping[str, Any], now: datetime, *, dated: bool) -> list[Fault]:
-    zone = draft.get("time_zone")
-    if not dated or zone not in _zones():
-        return []
-    faults = []
-    for index, step in enumerate(draft.get("steps") or []):
-        if not step.get("at"):
-            continue
-        if out_of_years(step["at"]):
-            faults.append(Fault(f"/steps/{index}/at", OUT_OF_YEARS))
-            continue
-        try:
-            past = at_wall_time(step["at"], str(zone)) < now
-        except (ValueError, OverflowError):
-            faults.append(Fault(f"/steps/{index}/at", "Not a date and time as in 2026-11-30T09:00."))
-            continue
-        if past:
-            faults.append(Fault(f"/steps/{index}/at", "This time has passed; choose a later one."))
-    return faults

@@ -30,7 +30,9 @@ CAMPAIGN: Final = TransitionTable(
         (S.STOPPED, C.ARCHIVE): S.ARCHIVED,
         (S.COMPLETED, C.ARCHIVE): S.ARCHIVED,
         (S.DRAFT, C.ARCHIVE): S.ARCHIVED,
-    }
+    },
+    # What was put away comes back as it was. Nothing is sent in any of these states, so bringing back sends nothing.
+    back={(S.ARCHIVED, C.RESTORE): (S.DRAFT, S.STOPPED, S.COMPLETED)},
 )
 
 REVISION: Final = TransitionTable(
@@ -50,7 +52,7 @@ REVISION: Final = TransitionTable(
 )
 
 # Moves that people ask for; the others follow from events.
-ASKED_OF_CAMPAIGN: Final = (C.PAUSE, C.RESUME, C.STOP, C.ARCHIVE)
+ASKED_OF_CAMPAIGN: Final = (C.PAUSE, C.RESUME, C.STOP, C.ARCHIVE, C.RESTORE)
 ASKED_OF_REVISION: Final = (
     R.SUBMIT, R.WITHDRAW, R.APPROVE, R.REQUEST_CHANGES, R.REJECT, R.PUBLISH, R.REVOKE,
 )  # fmt: skip
@@ -59,6 +61,8 @@ FINAL: Final = frozenset({S.STOPPED, S.COMPLETED, S.ARCHIVED})
 CLOSED: Final = FINAL | {S.STOPPING}
 # States in which a claim may take people (ledger.md, claim).
 SENDING: Final = frozenset({S.ACTIVE})
+# M12, publication information: published, and neither paused, held, stopping nor over.
+PUBLISHED: Final = frozenset({S.SCHEDULED, S.ACTIVE})
 
 
 class NotAllowed(Conflict):
@@ -68,7 +72,7 @@ class NotAllowed(Conflict):
 
 
 class AlreadyStarted(Conflict):
-    """The only message of a dated campaign has begun; it runs to its end by the revision that began it (S60)."""
+    """Every step of a campaign with dates has begun; each runs to its end by the revision that began it (S60)."""
 
     code = "already_started"
 
@@ -81,6 +85,19 @@ def campaign_after(state: S, move: C) -> S:
     return after
 
 
+def campaign_before(state: S, move: C, kept: S | None) -> S:
+    """Return the state that a campaign comes back to, which is the one it kept. Raises NotAllowed."""
+    before = CAMPAIGN.returned(state, move, kept)
+    if before is None:
+        raise _not_allowed("campaign", state.value, move.value, [m.value for m in campaign_moves(state)])
+    return before
+
+
+def is_active(state: S) -> bool:
+    """Say whether a campaign is active in the words of M12: what it was published for happens, or is going to."""
+    return state in PUBLISHED
+
+
 def revision_after(state: V, move: R) -> V:
     """Return a revision's next state. Raises NotAllowed."""
     after = REVISION.after(state, move)
@@ -89,17 +106,17 @@ def revision_after(state: V, move: R) -> V:
     return after
 
 
-def check_may_change(state: S, *, dated: bool, started: bool) -> None:
+def check_may_change(state: S, *, dated: bool, all_begun: bool) -> None:
     """Refuse to edit, submit or publish what could never take effect. Raises NotAllowed, AlreadyStarted."""
-    if state in CLOSED:
+    if state in CLOSED and not (dated and state is S.COMPLETED):  # what has come to its end can be extended (R11)
         allowed = [m.value for m in campaign_moves(state)]
         raise NotAllowed(
             f"This campaign is {state.value}; its content cannot be changed any more.",
             state=state.value,
             allowed_transitions=allowed,
         )
-    if dated and started:
-        raise AlreadyStarted("This campaign's message has begun to be sent. Stop it, or make a new campaign.")
+    if all_begun and state is not S.COMPLETED:
+        raise AlreadyStarted("Every step has begun. When all of it is done it can be extended; or stop it now.")
 
 
 def campaign_moves(state: S) -> tuple[C, ...]:

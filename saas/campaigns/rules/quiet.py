@@ -1,11 +1,12 @@
-"""Quiet hours: the part of each day in which no marketing leaves, by the clock of the campaign's zone (R14, R17)."""
+"""When no marketing leaves, by the clock of the campaign's zone: quiet hours, outside of a send window (R14, R17)."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from heapq import merge
 from math import inf
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from saas.campaigns.rules.schedule import at_wall_time
@@ -13,6 +14,7 @@ from saas.kernel.moments import in_zone
 
 # How far ahead stretches are told. A plan goes on without them after that; the sender keeps quiet for ever.
 HORIZON: Final = timedelta(days=3660)
+DAYS: Final = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 _DAY: Final = timedelta(days=1)
 
 Stretch = tuple[datetime, datetime]
@@ -86,6 +88,78 @@ def _moment(day: date, wall: time, zone: str) -> datetime:
     return at_wall_time(datetime.combine(day, wall).isoformat(timespec="seconds"), zone).astimezone(UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class SendWindow:
+    """The days of the week, and the part of them, in which messages leave: from `start` until `end`.
+
+    days: 0 for Monday. Over midnight where the end is not the later one of the two; the whole day where both are the
+    same. Wall times are those of quiet hours.
+    """
+
+    days: frozenset[int]
+    start: time
+    end: time
+
+    @classmethod
+    def of(cls, days: Iterable[str], start: str, end: str) -> "SendWindow":
+        """Return the window of days as in MO and two wall times as in 09:00. Raises ValueError."""
+        return cls(frozenset(DAYS.index(day) for day in days), time.fromisoformat(start), time.fromisoformat(end))
+
+    @property
+    def words(self) -> dict[str, Any]:
+        """Return it as it stands in documents: {"days": ["MO", "FR"], "from": "09:00", "until": "17:00"}."""
+        days = [DAYS[day] for day in sorted(self.days)]
+        return {"days": days, "from": f"{self.start:%H:%M}", "until": f"{self.end:%H:%M}"}
+
+    def stretches(self, since: datetime, zone: str) -> Iterator[Stretch]:
+        """Yield the stretches outside of the window that end after `since`, in order, up to the horizon."""
+        shut_from: datetime | None = None
+        for begins, ends in self._open(since, zone):
+            if shut_from is not None and shut_from < begins and begins > since:
+                yield shut_from, begins
+            shut_from = max(ends, shut_from or ends)
+
+    def _open(self, since: datetime, zone: str) -> Iterator[Stretch]:
+        day = in_zone(since, ZoneInfo(zone)).date() - 9 * _DAY  # a whole week before it, and two days that meet
+        with suppress(OverflowError):  # the calendar's end
+            for number in range(HORIZON.days):
+                first = day + number * _DAY
+                if first.weekday() in self.days:
+                    last = first if self.start < self.end else first + _DAY
+                    yield _moment(first, self.start, zone), _moment(last, self.end, zone)
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """All times at which nothing leaves: quiet hours, and whatever is outside of the send window."""
+
+    quiet: QuietHours | None
+    window: SendWindow | None
+
+    def ends_at(self, now: datetime, zone: str) -> datetime | None:
+        """Return the first moment after `now` at which something may leave, in UTC; None when it may now."""
+        found = next(self.stretches(now, zone), None)
+        return found[1] if found is not None and found[0] <= now else None
+
+    def next_at(self, now: datetime, zone: str) -> datetime | None:
+        """Return when the stretch begins in which nothing leaves now or next, in UTC."""
+        return next((begins for begins, _ in self.stretches(now, zone)), None)
+
+    def stretches(self, since: datetime, zone: str) -> Iterator[Stretch]:
+        """Yield the stretches that end after `since`, in order; those that meet are one."""
+        parts = [part.stretches(since, zone) for part in (self.quiet, self.window) if part is not None]
+        open_one: Stretch | None = None
+        for begins, ends in merge(*parts):
+            if open_one is not None and begins <= open_one[1]:
+                open_one = (open_one[0], max(open_one[1], ends))
+                continue
+            if open_one is not None:
+                yield open_one
+            open_one = (begins, ends)
+        if open_one is not None:
+            yield open_one
+
+
 class Nights:
     """Quiet stretches in seconds after a start, walked through once and forwards: the clock stops while it is quiet.
 
@@ -97,8 +171,8 @@ class Nights:
         self._here = next(self._left, None)
 
     @classmethod
-    def of(cls, quiet: QuietHours | None, *, start: datetime, zone: str) -> "Nights":
-        """Return the nights after a start; none without quiet hours."""
+    def of(cls, quiet: QuietHours | Silence | None, *, start: datetime, zone: str) -> "Nights":
+        """Return the nights after a start; none where nothing is quiet."""
         if quiet is None:
             return cls()
         found = quiet.stretches(start, zone)

@@ -46,15 +46,21 @@ def chosen_start(
         raise Invalid.at("/start", "A new start is chosen only when the planned one has passed.")
     if start == NOW:
         return published_at + timedelta(seconds=lead_s)
+    moment = new_time(start, zone=zone, now=published_at)
+    return effective_start(moment, published_at=published_at, lead_s=lead_s)
+
+
+def new_time(start: str, *, zone: str, now: datetime) -> datetime:
+    """Return the moment of a wall time that somebody chose in place of one that has passed. Raises Invalid."""
     if out_of_years(start):
         raise Invalid.at("/start", OUT_OF_YEARS)
     try:
         moment = at_wall_time(start, zone)
     except (ValueError, OverflowError):
         raise Invalid.at("/start", "Say “now”, or a date and time as in 2026-11-30T09:00.") from None
-    if moment < published_at:
+    if moment < now:
         raise Invalid.at("/start", "This time has passed as well; choose a later one.")
-    return effective_start(moment, published_at=published_at, lead_s=lead_s)
+    return moment
 
 
 def out_of_years(wall: str) -> bool:

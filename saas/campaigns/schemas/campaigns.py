@@ -1,57 +1,91 @@
 """Shapes of the campaigns API."""
 
-from collections.abc import Callable
+from typing import Any
 
-from marshmallow import fields, validate
+from marshmallow import ValidationError, fields, validate, validates_schema
 
-from saas.campaigns.rules.delivery import CAP_USES, MAX_AFTER_MINUTES, MAX_SPEED, MAX_WAVES, QUIET_USES
+from saas.campaigns.rules.delivery import CAP_USES, MAX_SPEED, MAX_WAVES, QUIET_USES
+from saas.campaigns.rules.document import IN_SILENCE, LATE
+from saas.campaigns.rules.draft import MAX_TAGS
+from saas.campaigns.rules.flow.faults import MAX_STEP_NO
+from saas.campaigns.rules.flow.recurrence import MAX_COUNT, MAX_RULE
+from saas.campaigns.rules.flow.shape import MAX_AT_ONCE, MAX_STEPS
+from saas.campaigns.rules.flow.terms import LEAVING, MAX_EVERY_MINUTES, RE_ENTRY
+from saas.campaigns.rules.quiet import DAYS
 from saas.campaigns.schemas.policies import TAG, ApprovalOut
-from saas.campaigns.types import CampaignKind, CampaignState
+from saas.campaigns.schemas.review import RoundsOut
+from saas.campaigns.schemas.steps import LONG, NAME, REFERENCE, STEP_NUMBER, StepDraft, WaveDraft
+from saas.campaigns.types import CampaignKind, CampaignSort, CampaignState, Overdue
 from saas.channels.types import Purpose
-from saas.http.fields import Id, Moment, Strict, not_blank, without_controls, without_nul
+from saas.http.fields import Id, Keyed, Moment, Strict, without_controls, without_nul
 from saas.http.paging import PageArguments
 from saas.tenants.rules import MAX_CAP, MAX_CAP_DAYS, TIME_OF_DAY
 
-_NAME: list[Callable[[str], object]] = [validate.Length(1, 200), without_controls, not_blank]
-_LONG: list[Callable[[str], object]] = [validate.Length(max=2000), without_nul]
-_TAGS = validate.Length(max=20)
-_REFERENCE: list[Callable[[str], object]] = [validate.Length(max=40), without_controls]
+_TAGS = validate.Length(max=MAX_TAGS)
 _TIME = validate.Regexp(TIME_OF_DAY, error="Not a time of day as in 21:00.")
 _KEY = validate.Regexp(r"^[a-z][a-z0-9_]{0,59}$", error="Use small letters, digits and _, starting with a letter.")
 
 
 class CampaignIn(Strict):
-    """A new campaign."""
+    """A new campaign. With a template, start and purpose are the template's and left out here."""
 
-    name = fields.String(required=True, validate=_NAME)
-    description = fields.String(load_default="", validate=_LONG)
+    name = fields.String(required=True, validate=NAME)
+    description = fields.String(load_default="", validate=LONG)
     project_id = Id("prj", required=True)
-    kind = fields.Enum(CampaignKind, by_value=True, required=True)
-    purpose = fields.Enum(Purpose, by_value=True, required=True)
+    kind = fields.Enum(CampaignKind, by_value=True, load_default=None)
+    purpose = fields.Enum(Purpose, by_value=True, load_default=None)
     tags = fields.List(fields.String(validate=TAG), load_default=list, validate=_TAGS)
+    category_id = Id("cat", load_default=None, allow_none=True)
+    template_id = Id("cpt", load_default=None, allow_none=True)
+
+    @validates_schema
+    def _whole(self, data: dict[str, Any], **_: Any) -> None:
+        if data.get("template_id") is None:
+            missing = [name for name in ("kind", "purpose") if data.get(name) is None]
+            if missing:
+                raise ValidationError({name: ["Missing data for required field."] for name in missing})
 
 
 class CampaignPatch(Strict):
     """The words about a campaign. Policies look at its tags when it is submitted."""
 
-    name = fields.String(validate=_NAME)
-    description = fields.String(validate=_LONG)
+    name = fields.String(validate=NAME)
+    description = fields.String(validate=LONG)
     tags = fields.List(fields.String(validate=TAG), validate=_TAGS)
+    category_id = Id("cat", allow_none=True)
+
+
+class KindOfStartIn(Strict):
+    """How a campaign starts from now on."""
+
+    kind = fields.Enum(CampaignKind, by_value=True, required=True, metadata={"example": "api"})
+
+
+class ResumeIn(Strict):
+    """What becomes of steps whose time passed while the campaign was paused (R9). start: with `new_time` only."""
+
+    overdue = fields.Enum(Overdue, by_value=True, load_default=Overdue.START_NOW)
+    start = fields.String(load_default=None, allow_none=True, validate=REFERENCE)
 
 
 class CampaignsArguments(PageArguments):
-    """How a list of campaigns is narrowed."""
+    """How a list of campaigns is narrowed and ordered."""
 
     state = fields.Enum(CampaignState, by_value=True, load_default=None)
+    kind = fields.Enum(CampaignKind, by_value=True, load_default=None)
+    category_id = Id("cat", load_default=None)
+    tag = fields.String(load_default="", validate=[validate.Length(max=60), without_nul])
     project_id = Id("prj", load_default=None)
     q = fields.String(load_default="", validate=[validate.Length(max=200), without_nul])
+    sort = fields.Enum(CampaignSort, by_value=True, load_default=CampaignSort.NEWEST)
 
 
 class AudienceChoice(Strict):
-    """Who gets it: a public audience, or everybody of a list."""
+    """Who gets it: a public audience, everybody of a list, or those whom a stopped campaign has not served (U11)."""
 
-    audience_id = fields.String(validate=_REFERENCE)
-    list_id = fields.String(validate=_REFERENCE)
+    audience_id = fields.String(validate=REFERENCE)
+    list_id = fields.String(validate=REFERENCE)
+    rest_of = fields.String(validate=REFERENCE)
 
 
 class PayloadField(Strict):
@@ -74,33 +108,6 @@ class Payload(Strict):
     )
 
 
-class Content(Strict):
-    """A message's Liquid sources."""
-
-    subject = fields.String(load_default="", validate=_LONG)
-    preheader = fields.String(load_default="", validate=_LONG)
-    html = fields.String(load_default="", validate=[validate.Length(max=1_000_000), without_nul])
-    text = fields.String(load_default="", validate=[validate.Length(max=1_000_000), without_nul])
-
-
-class StepDraft(Strict):
-    """A step of a draft. `at` is a wall time in the campaign's zone; null runs on call."""
-
-    step_no = fields.Integer(required=True, strict=True, validate=validate.Range(1, 999))
-    kind = fields.String(load_default="email", validate=_REFERENCE)
-    name = fields.String(load_default="Message", validate=_NAME)
-    channel_id = fields.String(load_default=None, allow_none=True, validate=_REFERENCE)
-    at = fields.String(load_default=None, allow_none=True, validate=_REFERENCE)
-    content = fields.Nested(Content, load_default=dict)
-
-
-class WaveDraft(Strict):
-    """A part of the audience, in percent, and how long after the start its messages leave."""
-
-    percent = fields.Integer(required=True, strict=True, validate=validate.Range(1, 100))
-    after_minutes = fields.Integer(required=True, strict=True, validate=validate.Range(0, MAX_AFTER_MINUTES))
-
-
 class CapDraft(Strict):
     """How many marketing messages a person gets at most: as the workspace says, a number of its own, or any number."""
 
@@ -117,8 +124,35 @@ class QuietDraft(Strict):
     until = fields.String(validate=_TIME, metadata={"example": "08:00"})
 
 
+class WindowDraft(Strict):
+    """On which days and from when until when messages leave, by the clock of the campaign's zone.
+
+    Over midnight where the end is not the later one of the two; the whole day where both are the same.
+    """
+
+    days = fields.List(
+        fields.String(validate=validate.OneOf(DAYS)),
+        required=True,
+        validate=validate.Length(1, len(DAYS), error="Choose one day to seven."),
+    )
+    from_ = fields.String(
+        data_key="from", attribute="from", required=True, validate=_TIME, metadata={"example": "09:00"}
+    )
+    until = fields.String(required=True, validate=_TIME, metadata={"example": "17:00"})
+
+
+class ConversionDraft(Strict):
+    """Which event counts as a conversion (S7, R7)."""
+
+    event = fields.String(required=True, validate=REFERENCE)
+
+
 class SettingsDraft(Strict):
-    """How fast and in which parts it leaves. speed_per_hour null: as fast as the channel allows."""
+    """How fast and in which parts it leaves, and which calls are taken.
+
+    speed_per_hour null: as fast as the channel allows. late: what becomes of calls after the first step with a date
+    (R5.4). accepts_from, accepts_until: wall times between which calls are taken.
+    """
 
     speed_per_hour = fields.Integer(
         strict=True, load_default=None, allow_none=True, validate=validate.Range(1, MAX_SPEED)
@@ -126,6 +160,40 @@ class SettingsDraft(Strict):
     waves = fields.List(fields.Nested(WaveDraft), load_default=list, validate=validate.Length(max=MAX_WAVES))
     frequency_cap = fields.Nested(CapDraft, load_default=lambda: {"use": "workspace"})
     quiet_hours = fields.Nested(QuietDraft, load_default=lambda: {"use": "project"})
+    send_window = fields.Nested(WindowDraft, allow_none=True)
+    in_silence = fields.String(
+        validate=validate.OneOf(IN_SILENCE),
+        metadata={
+            "description": "In quiet hours and outside of the send window messages wait (queue) or are not sent at all."
+        },
+    )
+    also_waiting = fields.Boolean(
+        load_default=False, metadata={"description": "Changed delays also count for those who wait already."}
+    )
+    conversion = fields.Nested(ConversionDraft, load_default=None, allow_none=True)
+    late = fields.String(load_default=None, allow_none=True, validate=validate.OneOf(LATE))
+    accepts_from = fields.String(load_default=None, allow_none=True, validate=REFERENCE)
+    accepts_until = fields.String(load_default=None, allow_none=True, validate=REFERENCE)
+
+
+class EntryDraft(Strict):
+    """How people come into a flowing campaign: as they match its audience, or as they emit an event (M16, M21).
+
+    leaving: what happens to those who match no more; re_entry: whether somebody may come again (R15).
+    """
+
+    event = fields.String(load_default=None, allow_none=True, validate=REFERENCE)
+    leaving = fields.String(load_default=LEAVING[0], validate=validate.OneOf(LEAVING))
+    re_entry = fields.String(load_default=RE_ENTRY[0], validate=validate.OneOf(RE_ENTRY))
+    every_minutes = fields.Integer(strict=True, load_default=5, validate=validate.Range(1, MAX_EVERY_MINUTES))
+
+
+class RecurrenceDraft(Strict):
+    """How a campaign with dates comes again: a rule as in RFC 5545, until a day or so many times."""
+
+    rule = fields.String(required=True, validate=[validate.Length(max=MAX_RULE), without_controls])
+    until = fields.String(load_default=None, allow_none=True, validate=REFERENCE)
+    count = fields.Integer(strict=True, load_default=None, allow_none=True, validate=validate.Range(1, MAX_COUNT))
 
 
 class Draft(Strict):
@@ -136,7 +204,19 @@ class Draft(Strict):
     time_zone = fields.String(load_default=None, allow_none=True, validate=[validate.Length(max=60), without_controls])
     payload = fields.Nested(Payload, load_default=lambda: {"fields": []})
     settings = fields.Nested(SettingsDraft, load_default=lambda: SettingsDraft().load({}))
-    steps = fields.List(fields.Nested(StepDraft), load_default=list, validate=validate.Length(max=100))
+    entry = fields.Nested(EntryDraft, load_default=None, allow_none=True)
+    recurrence = fields.Nested(RecurrenceDraft, load_default=None, allow_none=True)
+    publish_from = fields.String(load_default=None, allow_none=True, validate=REFERENCE)
+    publish_until = fields.String(load_default=None, allow_none=True, validate=REFERENCE)
+    moves = Keyed(
+        keys=fields.String(validate=validate.Regexp(r"^[1-9][0-9]{0,3}$")),
+        values=fields.Integer(strict=True, allow_none=True, validate=validate.Range(1, MAX_STEP_NO)),
+        load_default=dict,
+        validate=validate.Length(max=MAX_STEPS),
+        metadata={"description": "Where people go who wait at a step that is taken out, by its number; null ends it."},
+    )
+    start = fields.List(STEP_NUMBER, load_default=list, validate=validate.Length(max=MAX_AT_ONCE))
+    steps = fields.List(fields.Nested(StepDraft), load_default=list, validate=validate.Length(max=MAX_STEPS))
 
 
 class DraftIn(Strict):
@@ -159,7 +239,7 @@ class SignatureIn(DecisionIn):
     """
 
     start = fields.String(
-        load_default=None, allow_none=True, validate=_REFERENCE, metadata={"example": "2026-11-30T09:00"}
+        load_default=None, allow_none=True, validate=REFERENCE, metadata={"example": "2026-11-30T09:00"}
     )
 
 
@@ -172,7 +252,7 @@ class ConfirmationIn(DecisionIn):
 class SubmissionIn(Strict):
     """What those who are asked should know."""
 
-    note = fields.String(load_default="", validate=_LONG)
+    note = fields.String(load_default="", validate=LONG)
 
 
 class Nothing(Strict):
@@ -235,10 +315,12 @@ class CampaignOut(Strict):
     kind = fields.String(required=True)
     purpose = fields.String(required=True)
     state = fields.String(required=True)
+    is_active = fields.Boolean(required=True)
     held_reason = fields.String(allow_none=True, required=True)
     held_part = fields.String(allow_none=True, required=True)
     held_facts = fields.Dict(allow_none=True, required=True)
     tags = fields.List(fields.String(), required=True)
+    category_id = Id("cat", required=True, allow_none=True)
     created_by = Id("acc", allow_none=True, required=True)
     created_at = Moment(required=True)
     updated_at = Moment(required=True)
@@ -247,3 +329,18 @@ class CampaignOut(Strict):
     version = fields.Integer(required=True)
     allowed_moves = fields.List(fields.String(), required=True)
     revision = fields.Nested(RevisionBrief, required=True)
+    rounds = fields.Nested(
+        RoundsOut,
+        allow_none=True,
+        metadata={"description": "Of one campaign, not in lists: the published recurrence, null where it has none."},
+    )
+
+
+class RestOut(CampaignOut):
+    """A campaign for those whom a stopped one has not served (U11).
+
+    partly_served: how many had at least one message of the stopped campaign and not those that its stop cut off. They
+    are in no rest.
+    """
+
+    partly_served = fields.Integer(required=True)

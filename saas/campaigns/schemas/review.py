@@ -64,6 +64,14 @@ class QuietOut(Strict):
     until = fields.String(attribute="words.until", required=True, metadata={"example": "08:00"})
 
 
+class WindowOut(Strict):
+    """On which days and from when until when messages leave, by the clock of the campaign's zone."""
+
+    days = fields.List(fields.String(), attribute="words.days", required=True, metadata={"example": ["MO", "TU"]})
+    from_ = fields.String(data_key="from", attribute="words.from", required=True, metadata={"example": "09:00"})
+    until = fields.String(attribute="words.until", required=True, metadata={"example": "17:00"})
+
+
 class DeliveryOut(Strict):
     """How fast, in which parts and when it leaves.
 
@@ -79,6 +87,8 @@ class DeliveryOut(Strict):
     takes_s = fields.Integer(required=True, allow_none=True)
     ends_at = Moment(required=True, allow_none=True)
     quiet_until = Moment(required=True, allow_none=True)
+    send_window = fields.Nested(WindowOut, required=True, allow_none=True)
+    discards = fields.Boolean(required=True, metadata={"description": "What would leave when nothing may is not sent."})
 
 
 class ShareOut(Strict):
@@ -88,10 +98,26 @@ class ShareOut(Strict):
     people = fields.Integer(required=True)
 
 
+class RoundsOut(Strict):
+    """What a recurrence comes to: its rule and end, how many rounds in all, and when the next and the last begin.
+
+    No round that would begin after `publish_until` counts.
+    """
+
+    rule = fields.String(required=True, metadata={"example": "FREQ=WEEKLY;BYDAY=MO"})
+    until = fields.String(required=True, allow_none=True, metadata={"example": "2026-12-31"})
+    count = fields.Integer(required=True, allow_none=True)
+    rounds = fields.Integer(required=True)
+    next = fields.List(Moment(), required=True, metadata={"description": "Up to five."})
+    last = Moment(required=True, allow_none=True)
+
+
 class ReviewOut(Strict):
     """Exactly what will be sent: how many, to whom, what, when.
 
     `signed_count` is of the submission, `count` of now; `nobody` and `left_out` are what no sample person shows.
+    `rounds`: of a campaign that recurs. `signed`: the document that is signed, every field of it as docs/flow.md has
+    it; only what messages say is left out, which stands in `steps` as people get it.
     """
 
     content_hash = fields.String(allow_none=True, required=True)
@@ -107,6 +133,8 @@ class ReviewOut(Strict):
     nobody = fields.List(fields.Nested(FacetOut), required=True)
     left_out = fields.List(fields.Nested(FacetOut), required=True)
     shares = fields.List(fields.Nested(ShareOut), required=True)
+    rounds = fields.Nested(RoundsOut, allow_none=True, required=True)
+    signed = fields.Dict(keys=fields.String(), required=True)
 
 
 class ChangeOut(Strict):

@@ -12,12 +12,12 @@ from sqlalchemy.orm import Session
 
 from saas.campaigns import queries
 from saas.campaigns.models import Campaign, Revision
-from saas.campaigns.policy import require_changeable
 from saas.campaigns.rules.approval import ApprovalLapsed, check_comment, check_hash
 from saas.campaigns.rules.lifecycle import revision_after
 from saas.campaigns.service import publication
 from saas.campaigns.service.control import stop_sending
 from saas.campaigns.service.decisions import decide, record, touch
+from saas.campaigns.service.live_edit import require_changeable
 from saas.campaigns.service.requests import settle, situation
 from saas.campaigns.service.signing import Said, check_channels, check_shown, locked, participants, refuse, sign
 from saas.campaigns.service.telling import tell
@@ -111,7 +111,7 @@ def publish(
     else:
         require_publisher(actor, campaign, found.asked.publisher if found is not None else Publisher.APPROVAL)
     revision_after(RevisionState(row.state), RevisionMove.PUBLISH)
-    require_changeable(campaign)
+    require_changeable(session, campaign)
     check_shown(row, seen_hash)
     if queries.approval_at(session, row) is not None:
         raise ApprovalLapsed("Somebody who signed this may not approve any more. Edit it and ask for approval again.")

@@ -14,8 +14,9 @@ from saas.audiences.queries.segment import steady_plans
 from saas.campaigns.models import Campaign, Revision
 from saas.campaigns.queries import last_approved
 from saas.campaigns.rules.diff import Change, Part, differences
+from saas.campaigns.service.people import audience_of
 from saas.campaigns.service.persons import MASKED, label_of, mask
-from saas.campaigns.service.review import DocumentAltered, audience_of, document_of, may_see
+from saas.campaigns.service.review import DocumentAltered, document_of, may_see
 from saas.kernel.errors import Invalid
 from saas.ledger.models import Contact
 from saas.permissions.types import Actor

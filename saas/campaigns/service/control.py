@@ -1,6 +1,6 @@
 """Pause, resume, stop, hold: one update of the campaign's row, which waits for claims in flight (ledger.md, stop)."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -9,12 +9,23 @@ from sqlalchemy.orm import Session
 
 from saas.audit import service as audit
 from saas.campaigns import queries
-from saas.campaigns.models import Campaign
+from saas.campaigns.models import Campaign, Revision
 from saas.campaigns.rules.approval import ApproverDecides
+from saas.campaigns.rules.document import read
 from saas.campaigns.rules.lifecycle import campaign_after
+from saas.campaigns.rules.schedule import new_time
 from saas.campaigns.service.signed import refuse_unlike_signed
 from saas.campaigns.service.telling import tell
-from saas.campaigns.types import SETTLE_STOP, START_CAMPAIGN, CampaignMove, CampaignState, Part
+from saas.campaigns.types import (
+    SETTLE_STOP,
+    START_CAMPAIGN,
+    CampaignKind,
+    CampaignMove,
+    CampaignState,
+    Overdue,
+    Part,
+)
+from saas.kernel.errors import Invalid
 from saas.kernel.ids import show
 from saas.notices.types import NoticeKind
 from saas.permissions.policy import require
@@ -36,10 +47,21 @@ def pause(session: Session, *, actor: Actor, campaign_id: UUID, now: datetime) -
     return row
 
 
-def resume(session: Session, *, actor: Actor, campaign_id: UUID, now: datetime) -> Campaign:
+def resume(
+    session: Session,
+    *,
+    actor: Actor,
+    campaign_id: UUID,
+    overdue: Overdue = Overdue.START_NOW,
+    start: str | None = None,
+    lead_s: int = 0,
+    now: datetime,
+) -> Campaign:
     """Go on with those who were not served yet; nobody gets anything twice (R9).
 
-    Raises NotAllowed, ApproverDecides, Sealed, and NotAsSigned where it would be held again at once.
+    overdue: what becomes of steps whose time passed meanwhile: they begin in order after the lead (R1), are passed
+    over, or begin at `start`, a wall time in the campaign's zone. Raises NotAllowed, ApproverDecides, Sealed, Invalid
+    for a start that cannot be, and NotAsSigned where it would be held again at once.
     """
     row = queries.campaign_for_update(session, actor=actor, campaign_id=campaign_id)
     require(actor, Action.CAMPAIGN_CONTROL, row.project_id)
@@ -48,8 +70,33 @@ def resume(session: Session, *, actor: Actor, campaign_id: UUID, now: datetime) 
         raise ApproverDecides("Somebody who may approve must decide about this first.", part=row.held_part)
     refuse_if_sealed(session)
     refuse_unlike_signed(session, row)
+    _choose_overdue(session, row, overdue, start, lead_s, now)
     let_go_on(session, actor=actor, campaign=row, now=now)
     return row
+
+
+def _choose_overdue(
+    session: Session, campaign: Campaign, overdue: Overdue, start: str | None, lead_s: int, now: datetime
+) -> None:
+    revision = queries.published(session, campaign.campaign_id)
+    if revision is None:
+        return
+    if CampaignKind(campaign.kind) is not CampaignKind.DATED:
+        _put_off(revision, now + timedelta(seconds=lead_s))  # only of calls there are steps with dates
+        return
+    if (start is not None) != (overdue is Overdue.NEW_TIME):
+        raise Invalid.at("/start", "Say the new time, as in 2026-11-30T09:00, with new_time and nothing else.")
+    least = now + timedelta(seconds=lead_s)
+    if overdue is Overdue.SKIP:
+        revision.skip_before = now
+    if start is not None:
+        document = read(revision.document or b"", expected_hash=revision.content_hash or "")
+        least = max(least, new_time(start, zone=document.time_zone, now=now))
+    _put_off(revision, least)
+
+
+def _put_off(revision: Revision, least: datetime) -> None:
+    revision.not_before = max(least, revision.not_before or least)
 
 
 def let_go_on(session: Session, *, actor: Actor, campaign: Campaign, now: datetime) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from saas.campaigns.models import Campaign
 from saas.campaigns.rules.quiet import QuietHours
+from saas.campaigns.steps import email
 from saas.channels.types import Purpose
 from saas.kernel.ids import show
 from saas.platform.db import bound_tenant
@@ -51,7 +52,9 @@ def filled(draft: Mapping[str, Any], defaults: Followed) -> dict[str, Any]:
     """Return a draft in which what it leaves open is what it follows; what it says itself stays."""
     channel = show("chn", defaults.channel_id) if defaults.channel_id else None
     steps = [
-        {**step, "channel_id": step.get("channel_id") or channel} if "channel_id" in step or channel else dict(step)
+        {**step, "channel_id": step.get("channel_id") or channel}
+        if step.get("kind", email.KIND) == email.KIND
+        else step
         for step in draft.get("steps") or []
     ]
     return {**draft, "time_zone": draft.get("time_zone") or defaults.time_zone, "steps": steps}

@@ -1,6 +1,7 @@
 """Make campaigns and edit their drafts. Whoever edits is written down: they may not sign what they wrote (R13)."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,10 +12,19 @@ from sqlalchemy.orm import Session
 from saas.audit import service as audit
 from saas.campaigns import queries
 from saas.campaigns.models import Campaign, Revision, RevisionEditor
-from saas.campaigns.policy import require_changeable
 from saas.campaigns.rules.draft import EMPTY, tidy
-from saas.campaigns.rules.lifecycle import REVISION, NotAllowed, campaign_after, revision_after, revision_moves
+from saas.campaigns.rules.flow.edits import carried_over
+from saas.campaigns.rules.lifecycle import (
+    REVISION,
+    NotAllowed,
+    campaign_after,
+    campaign_before,
+    revision_after,
+    revision_moves,
+)
+from saas.campaigns.service.live_edit import begun_now, require_changeable
 from saas.campaigns.service.requests import void
+from saas.campaigns.service.rest import refuse_taken, rest_of
 from saas.campaigns.service.telling import tell
 from saas.campaigns.types import CampaignKind, CampaignMove, CampaignState, RevisionMove, RevisionState
 from saas.channels.types import Purpose
@@ -33,6 +43,15 @@ class RevisionOpen(Conflict):
     code = "revision_open"
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What a campaign begins with: a draft, and how the audit chain tells where it came from."""
+
+    action: str
+    draft: Mapping[str, Any]
+    facts: Mapping[str, Any]
+
+
 def create(
     session: Session,
     *,
@@ -43,15 +62,18 @@ def create(
     kind: CampaignKind,
     purpose: Purpose,
     tags: Sequence[str] = (),
+    begun: Begun | None = None,
     now: datetime,
 ) -> Campaign:
-    """Make a campaign with an empty first revision, which follows its project. Raises NotFound, LacksRight, Invalid."""
+    """Make a campaign with a first revision, which follows its project. Raises NotFound, LacksRight, Invalid.
+
+    begun: what its draft is, None for an empty one.
+    """
     project_in(session, project_id)
     if not (actor.may(Action.PROJECT_READ, project_id) or actor.may(Action.CAMPAIGN_WRITE, project_id)):
         raise NotFound.of("project")
     require(actor, Action.CAMPAIGN_WRITE, project_id)
-    if kind is CampaignKind.DATED and purpose is Purpose.TRANSACTIONAL:
-        raise Invalid.at("/purpose", "Transactional messages answer a call; a dated campaign is marketing.")
+    check_purpose(kind, purpose)
     row = Campaign(
         tenant_id=bound_tenant(session),
         campaign_id=uuid7(),
@@ -70,13 +92,21 @@ def create(
     )
     session.add(row)
     session.flush()
-    draft = dict(EMPTY)
-    if purpose is Purpose.MARKETING:
-        draft["topic"] = "newsletter"
-    _add_revision(session, row, no=1, draft=draft, actor=actor, now=now)
-    facts = {"kind": kind.value, "purpose": purpose.value}
-    audit.append(session, actor=actor, action="campaign.created", subject=_subject(row), now=now, facts=facts)
+    start = begun or Begun("campaign.created", _empty(purpose), {})
+    _add_revision(session, row, no=1, draft=start.draft, actor=actor, now=now)
+    facts = {"kind": kind.value, "purpose": purpose.value, **start.facts}
+    audit.append(session, actor=actor, action=start.action, subject=_subject(row), now=now, facts=facts)
     return row
+
+
+def check_purpose(kind: CampaignKind, purpose: Purpose) -> None:
+    """Refuse a purpose that campaigns of a kind cannot have. Raises Invalid."""
+    if kind is CampaignKind.DATED and purpose is Purpose.TRANSACTIONAL:
+        raise Invalid.at("/purpose", "Transactional messages answer a call; a dated campaign is marketing.")
+
+
+def _empty(purpose: Purpose) -> dict[str, Any]:
+    return {**EMPTY, **({"topic": "newsletter"} if purpose is Purpose.MARKETING else {})}
 
 
 def rename(
@@ -137,7 +167,7 @@ def save(
     campaign = queries.campaign(session, actor=actor, campaign_id=campaign_id)
     row = queries.revision_for_update(session, campaign_id=campaign_id, no=no)
     require(actor, Action.CAMPAIGN_WRITE, campaign.project_id)
-    require_changeable(campaign)
+    require_changeable(session, campaign)
     state = RevisionState(row.state)
     if state is not RevisionState.EDITING:
         row.state = _reopened(state).value
@@ -159,7 +189,7 @@ def new_revision(session: Session, *, actor: Actor, campaign_id: UUID, now: date
     """Open the next revision, copied from the newest. Raises RevisionOpen, NotAllowed, AlreadyStarted."""
     campaign = queries.campaign_for_update(session, actor=actor, campaign_id=campaign_id)
     require(actor, Action.CAMPAIGN_WRITE, campaign.project_id)
-    require_changeable(campaign)
+    require_changeable(session, campaign)
     newest = queries.revisions(session, campaign_id)[0]
     if RevisionState(newest.state) in _OPEN:
         raise RevisionOpen(f"Revision {newest.no} is {newest.state}; work goes on there.", revision=newest.no)
@@ -169,14 +199,79 @@ def new_revision(session: Session, *, actor: Actor, campaign_id: UUID, now: date
     return row
 
 
+def carry_over(session: Session, *, actor: Actor, campaign_id: UUID, no: int, now: datetime) -> Revision:
+    """Take back what a stale draft changes of steps that have begun, and keep all else of it (R9, S58).
+
+    An approval that it had is void, because it is another thing now. Raises NotFound, LacksRight, NotAllowed.
+    """
+    campaign = queries.campaign(session, actor=actor, campaign_id=campaign_id)
+    row = queries.revision_for_update(session, campaign_id=campaign_id, no=no)
+    published = queries.published(session, campaign_id)
+    if published is None:
+        raise NotAllowed("Nothing is published yet; there is nothing to carry over.", state=row.state)
+    draft = carried_over(published.draft, row.draft, begun=begun_now(session, campaign))
+    return save(session, actor=actor, campaign_id=campaign_id, no=no, version=row.version, draft=draft, now=now)
+
+
+def send_to_rest(session: Session, *, actor: Actor, campaign_id: UUID, now: datetime) -> Campaign:
+    """Make a draft out of a stopped campaign for those whom it has not served yet (U11).
+
+    What is wrong is mended there; it is approved as any other. Raises NotFound, LacksRight, NotAllowed, RestTaken.
+    """
+    stopped = queries.campaign_for_update(session, actor=actor, campaign_id=campaign_id)
+    if (
+        CampaignState(stopped.state) is not CampaignState.STOPPED
+        or CampaignKind(stopped.kind) is not CampaignKind.DATED
+    ):
+        text = "Only a campaign with dates that was stopped has a rest to be sent to."
+        raise NotAllowed(text, state=stopped.state, allowed_transitions=[])
+    require(actor, Action.CAMPAIGN_WRITE, stopped.project_id)
+    refuse_taken(session, actor=actor, earlier=campaign_id, own=None)
+    newest = queries.revisions(session, campaign_id)[0]
+    row = create(
+        session,
+        actor=actor,
+        project_id=stopped.project_id,
+        name=f"{stopped.name[:180]} (the rest)",
+        description=stopped.description,
+        kind=CampaignKind(stopped.kind),
+        purpose=Purpose(stopped.purpose),
+        tags=stopped.tags,
+        now=now,
+    )
+    steps = [{**step, "at": None, "latest": None} for step in newest.draft.get("steps") or ()]
+    draft = {**newest.draft, "audience": {"rest_of": show("cam", campaign_id)}, "steps": steps, "recurrence": None}
+    save(session, actor=actor, campaign_id=row.campaign_id, no=1, version=1, draft=draft, now=now)
+    return row
+
+
 def archive(session: Session, *, actor: Actor, campaign_id: UUID, now: datetime) -> Campaign:
     """Put a draft or a final campaign away."""
     row = queries.campaign_for_update(session, actor=actor, campaign_id=campaign_id)
     require(actor, Action.CAMPAIGN_WRITE, row.project_id)
-    row.state = campaign_after(CampaignState(row.state), CampaignMove.ARCHIVE).value
+    before = CampaignState(row.state)
+    row.state = campaign_after(before, CampaignMove.ARCHIVE).value
+    row.archived_from = before.value
     row.updated_at, row.version = now, row.version + 1
     session.flush()
     audit.append(session, actor=actor, action="campaign.archived", subject=_subject(row), now=now)
+    return row
+
+
+def restore(session: Session, *, actor: Actor, campaign_id: UUID, now: datetime) -> Campaign:
+    """Bring an archived campaign back to the state that it had. Raises NotFound, LacksRight, NotAllowed, RestTaken."""
+    row = queries.campaign_for_update(session, actor=actor, campaign_id=campaign_id)
+    require(actor, Action.CAMPAIGN_WRITE, row.project_id)
+    kept = CampaignState(row.archived_from) if row.archived_from else None
+    earlier = rest_of(queries.revisions(session, campaign_id)[0].draft)
+    if kept is CampaignState.DRAFT and earlier is not None:
+        refuse_taken(session, actor=actor, earlier=earlier, own=campaign_id)
+    row.state = campaign_before(CampaignState(row.state), CampaignMove.RESTORE, kept).value
+    row.archived_from = None
+    row.updated_at, row.version = now, row.version + 1
+    session.flush()
+    facts = {"state": row.state}
+    audit.append(session, actor=actor, action="campaign.restored", subject=_subject(row), now=now, facts=facts)
     return row
 
 

@@ -42,7 +42,7 @@ def seen(contact: Contact, why: Sequence[Facet]) -> Person:
 
 def veiled(contact: Contact, why: Sequence[Facet], document: Document) -> Person:
     """Return a person with their texts masked; languages and numbers stay, so that messages still differ."""
-    asked = [one for step in document.steps for source in step.content.values() for one in conditions(source)]
+    asked = [one for step in document.messages for source in step.content.values() for one in conditions(source)]
     values = {key: _masked(key, value, asked) for key, value in contact.attributes.items()}
     email = mask(contact.email or "")
     return Person(contact.contact_id, NOBODY, {**values, "email": email}, MASKED, why)

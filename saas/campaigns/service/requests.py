@@ -103,6 +103,8 @@ _KINDS: Final[Mapping[tuple[CampaignKind, Purpose], PolicyKind]] = {
     (CampaignKind.DATED, Purpose.TRANSACTIONAL): PolicyKind.DATED,
     (CampaignKind.API, Purpose.MARKETING): PolicyKind.API_MARKETING,
     (CampaignKind.API, Purpose.TRANSACTIONAL): PolicyKind.API_TRANSACTIONAL,
+    (CampaignKind.FLOWING, Purpose.MARKETING): PolicyKind.FLOWING,
+    (CampaignKind.FLOWING, Purpose.TRANSACTIONAL): PolicyKind.FLOWING,
 }
 
 

@@ -1,5 +1,6 @@
 """What approvers see: exactly what will be sent, to how many, to whom for example, when (R13)."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,22 +10,22 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from saas.audiences.queries.attributes import attribute_kinds
-from saas.audiences.queries.segment import members_select, steady_plans
-from saas.audiences.rules import segment
+from saas.audiences.queries.segment import steady_plans
 from saas.campaigns.models import Campaign, Revision
-from saas.campaigns.rules.document import Damaged, Document, Step, read
+from saas.campaigns.rules.document import Damaged, Document, Message, read
 from saas.campaigns.rules.samples import Facet, FacetKind, Pack
 from saas.campaigns.rules.schedule import InThePast, effective_start
 from saas.campaigns.service.delivery import Delivery, delivery_of
-from saas.campaigns.service.letter import PREVIEW, is_marketing, letter_of, written
+from saas.campaigns.service.letter import is_marketing, letter_of, written
+from saas.campaigns.service.people import audience_of
 from saas.campaigns.service.persons import EXAMPLE, Person, seen, veiled
+from saas.campaigns.service.rounds import Rounds, rounds_of
 from saas.campaigns.service.samples import pack
 from saas.content.jail.renderer import Renderer
 from saas.content.types import Rendered, RenderFailure
 from saas.kernel.errors import Conflict, NotFound
 from saas.ledger.models import Contact
-from saas.ledger.queries import Need, drop_outs, sendable
+from saas.ledger.queries.reach import Need, drop_outs, sendable
 from saas.permissions.types import Action, Actor
 from saas.platform.db import bound_tenant
 
@@ -77,6 +78,7 @@ class Review:
 
     signed_count: how many people there were when it was submitted; count: how many there are now. nobody: what the
     texts and the rule tell apart, but nobody of the audience is; left_out: what the sample people do not show.
+    rounds: of a campaign that recurs. signed: the document, every field of it, without what the messages say.
     """
 
     content_hash: str | None
@@ -92,6 +94,8 @@ class Review:
     nobody: Sequence[Facet]
     left_out: Sequence[Facet]
     shares: Sequence[Share]
+    rounds: Rounds | None
+    signed: Mapping[str, Any]
 
 
 def review(
@@ -136,11 +140,13 @@ def review(
                 step.links,
                 _shown(_Maker(renderer, document, row.campaign_id, public_url, now), step, chosen),
             )
-            for step in document.steps
+            for step in document.messages
         ],
         nobody=found.nobody,
         left_out=found.left_out,
         shares=[Share(facet, many) for facet, many in counts.items() if facet.kind in _SHARES and many],
+        rounds=rounds_of(document, now=now),
+        signed=_signed(row),
     )
 
 
@@ -176,9 +182,16 @@ def rendered_veiled(
     return _shown(_Maker(renderer, document, row.campaign_id, public_url, now), _step(document, step_no), [person])[0]
 
 
-def _step(document: Document, step_no: int) -> Step:
+def _signed(row: Revision) -> dict[str, Any]:
+    """Return the document as it was written; what messages say stands in them as people get it."""
+    found: dict[str, Any] = json.loads(row.document or b"{}")
+    steps = [{name: value for name, value in step.items() if name != "content"} for step in found.get("steps") or ()]
+    return {**found, "steps": steps}
+
+
+def _step(document: Document, step_no: int) -> Message:
     try:
-        return document.step(step_no)
+        return document.message(step_no)
     except KeyError:
         raise NotFound.of("step") from None
 
@@ -198,14 +211,6 @@ def document_of(row: Revision) -> Document:
         return read(row.document, expected_hash=row.content_hash)
     except Damaged:
         raise DocumentAltered("The stored document is not the one that was submitted. Nobody can sign it.") from None
-
-
-def audience_of(session: Session, document: Document) -> "sa.Select[UUID] | None":
-    """Return the statement for everybody whom a document is about now; None where calls name them. Raises Invalid."""
-    if document.list_id is None:
-        return None
-    rule = segment.parse(document.rule, kinds=attribute_kinds(session)) if document.rule else None
-    return members_select(session, list_id=document.list_id, rule=rule)
 
 
 def may_see(actor: Actor, campaign: Campaign) -> bool:
@@ -266,7 +271,7 @@ class _Maker:
     now: datetime
 
 
-def _shown(maker: _Maker, step: Step, people: Sequence[Person]) -> list[Sample]:
+def _shown(maker: _Maker, step: Message, people: Sequence[Person]) -> list[Sample]:
     document = maker.document
     letter = letter_of(maker.renderer, document, step, campaign_id=maker.campaign_id)
     context = {field["key"]: _example(field) for field in document.payload}
@@ -277,7 +282,7 @@ def _shown(maker: _Maker, step: Step, people: Sequence[Person]) -> list[Sample]:
             to=person.to,
             values=person.values,
             context=context,
-            marketing_url=f"{maker.public_url}/c/{PREVIEW}" if is_marketing(document) else None,
+            tracked=is_marketing(document),
             public_url=maker.public_url,
             now=maker.now,
         )

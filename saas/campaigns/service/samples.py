@@ -40,7 +40,7 @@ def pack(session: Session, *, document: Document, people: sa.Select[UUID]) -> Fo
     with steady_plans(session):
         languages = _languages(session, people)
         wanted = samples.facets(
-            sources=[text for step in document.steps for text in step.content.values()],
+            sources=[text for step in document.messages for text in step.content.values()],
             used=used_attributes(document),
             rule=document.rule,
             languages=languages,
@@ -56,7 +56,7 @@ def pack(session: Session, *, document: Document, people: sa.Select[UUID]) -> Fo
 
 def used_attributes(document: Document) -> list[str]:
     """Return the attributes of people that the texts read."""
-    names = {name for step in document.steps for name in step.used if name.startswith(_CONTACT)}
+    names = {name for step in document.messages for name in step.used if name.startswith(_CONTACT)}
     return sorted(name.removeprefix(_CONTACT) for name in names)
 
 

@@ -84,7 +84,7 @@ def _of_published(session: Session, campaign: Campaign) -> str | None:
     part = queries.approval_at(session, revision)
     if part is not None:
         return part
-    unlike = [step for step in document.steps if _fingerprint(session, step.channel_id) != step.channel]
+    unlike = [step for step in document.messages if _fingerprint(session, step.channel_id) != step.channel]
     return "channel" if unlike else None
 
 

@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 
 from saas.campaigns import queries
 from saas.campaigns.models import Campaign, Revision
-from saas.campaigns.policy import require_changeable
 from saas.campaigns.rules.approval import (
     AlreadySigned,
     ApprovalLapsed,
@@ -28,6 +27,7 @@ from saas.campaigns.rules.schedule import InThePast
 from saas.campaigns.service import publication
 from saas.campaigns.service.asking import ask_outside
 from saas.campaigns.service.decisions import decide, record, touch
+from saas.campaigns.service.live_edit import require_changeable, require_fresh
 from saas.campaigns.service.requests import Situation, settle, situation
 from saas.campaigns.service.telling import tell, tell_copies
 from saas.campaigns.types import Decision, Publisher, RequestState, RevisionMove, RevisionState
@@ -92,7 +92,7 @@ def sign(
 ) -> Revision:
     """Write a signature down, and do what it leads to. Raises as `approval.approve` does."""
     revision_after(RevisionState(row.state), RevisionMove.APPROVE)
-    require_changeable(campaign)
+    require_changeable(session, campaign)
     check_shown(row, said.seen_hash)
     found = _asked(session, campaign, row)
     signer = said.outside or actor.account_id
@@ -100,6 +100,7 @@ def sign(
         raise ApproverEdited("Only a person who is signed in can approve.")
     check_asked(found, signer)
     check_channels(session, row)
+    require_fresh(session, campaign, row)
     facts = {"rule": found.asked.rule, "audience_count": row.audience_count}
     if signer not in found.signed:
         decide(
@@ -221,7 +222,7 @@ def _refuse_start(start: str | None, why: str) -> None:
 
 def check_channels(session: Session, row: Revision) -> None:
     """Refuse what could not leave: a channel configuration that is no longer the signed one (U16)."""
-    for step in read(row.document or b"", expected_hash=row.content_hash or "").steps:
+    for step in read(row.document or b"", expected_hash=row.content_hash or "").messages:
         live = channels.find(session, step.channel_id)
         if live is None or live.archived_at is not None or fingerprint_of(live) != step.channel:
             raise ChannelChanged(f"The channel configuration of “{step.name}” changed since this was submitted.")

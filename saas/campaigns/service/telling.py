@@ -66,5 +66,7 @@ _TITLES: Final[Mapping[NoticeKind, str]] = MappingProxyType(
         NoticeKind.MENTIONED: "You were named",
         NoticeKind.COMMENTED: "New comment",
         NoticeKind.CAMPAIGN_HELD: "Held",
+        NoticeKind.FLOW_STEP: "A step was reached",
+        NoticeKind.STEP_SHIFTED: "A time has shifted",
     }
 )

@@ -1,21 +1,24 @@
-"""Message step, channel email: one message to each person."""
+"""Message step, channel email: one message to each person (S5, A5)."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
+from saas.campaigns.steps.kind import Raw, StepKind, always
 from saas.kernel.errors import Fault
 
 KIND: Final = "email"
-EXITS: Final = ("sent",)
+PAST_HOURS: Final = ("send", "next_day", "skip")
 
 
-def missing(step: Mapping[str, Any], pointer: str, *, dated: bool) -> list[Fault]:
-    """Return what a draft step still lacks, apart from what only the database and the template checker can know."""
+def _missing(step: Raw, pointer: str) -> list[Fault]:
     faults = []
     if not step.get("channel_id"):
         faults.append(Fault(f"{pointer}/channel_id", "Choose a channel configuration."))
-    if dated and not step.get("at"):
-        faults.append(Fault(f"{pointer}/at", "Choose when it should be sent."))
-    if not dated and step.get("at"):
-        faults.append(Fault(f"{pointer}/at", "A step that runs on call has no time."))
+    local = step.get("local_time")
+    if local and not step.get("at"):
+        faults.append(Fault(f"{pointer}/local_time", "Only a step with a date can follow each person's clock."))
     return faults
+
+
+STEP: Final = StepKind(
+    KIND, ("channel_id", "content", "speed_per_hour", "waves", "local_time"), always("sent"), _missing, sends=True
+)

@@ -66,8 +66,8 @@ def _is_final(admin: Api, path: str) -> bool | None:
     found = admin.get(path)
     if found["state"] in _STUCK:
         admin.post(f"{path}/stop", {}, expect=202)
-    waits_for_calls = found["kind"] == "api" and found["state"] == "active"
-    if found["state"] in _UNDER_WAY and not waits_for_calls:
+    waits_for_people = found["kind"] in {"api", "flowing"} and found["state"] == "active"
+    if found["state"] in _UNDER_WAY and not waits_for_people:
         return None
     report = admin.get(f"{path}/report")
     check_balance(report)

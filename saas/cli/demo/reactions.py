@@ -7,7 +7,7 @@ from email.message import EmailMessage
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from saas.cli.demo import content, newsletter
+from saas.cli.demo import content
 from saas.cli.demo.launch import Launch
 from saas.cli.demo.screen import agree, insist
 from saas.cli.demo.world import TIME_ZONE, World, check_mails, refused
@@ -25,7 +25,7 @@ def react(world: World, first: Launch) -> None:
     """Click, unsubscribe, and send the third campaign."""
     world.screen.step("7  A click, a goodbye, and a third campaign")
     mails = world.mails_of(first.campaign_id)
-    _click(world, mails[0])
+    click(world, mails[0])
     gone = mails[1].rcpt_to[0]
     _unsubscribe(world, mails[1])
     report = world.until("Click and unsubscription in the report", lambda: _seen(first), timeout_s=_UNTIL_SEEN_S)
@@ -34,10 +34,9 @@ def react(world: World, first: Launch) -> None:
     world.screen.tick("both show up in the report")
     _third(world, gone=gone, others=[mail.rcpt_to[0] for mail in mails[2 : 2 + _FEW - 1]])
     _watch_as_viewer(world, first)
-    newsletter.note(world, first)
 
 
-def _click(world: World, mail: Summary) -> None:
+def click(world: World, mail: Summary) -> None:
     """Follow a tracked link as it stands in the raw message."""
     html = _opened(world, mail).get_body(("html",))
     insist("A raw message has no HTML part.", holds=html is not None)

@@ -1,6 +1,6 @@
 """The demo from its first person to its last number."""
 
-from saas.cli.demo import calls, earlier, importing, newsletter, opening, reactions
+from saas.cli.demo import calls, earlier, importing, newsletter, opening, reactions, welcome
 from saas.cli.demo.contacts import ContactsFile
 from saas.cli.demo.memory import free_memory
 from saas.cli.demo.screen import Screen
@@ -21,6 +21,8 @@ def play(screen: Screen, set_up: Stage, file: ContactsFile, result: Result) -> W
     newsletter.approve_and_deliver(world, first)
     calls.trigger(world)
     reactions.react(world, first)
+    welcome.welcome(world, first)
+    newsletter.note(world, first)
     world.present.final = world.present.complete = True
     world.save()
     for caller in world.callers.values():

@@ -26,15 +26,18 @@ from functools import wraps
 from itertools import pairwise
 from typing import Any, BinaryIO, Final
 
-from dateutil import parser as dates  # type: ignore[import-untyped]  # ships no types
+from dateutil import parser as dates
 from liquid import Environment, RenderContext, exceptions
 from liquid.builtin.content import ContentNode
 from liquid.builtin.expressions import FilteredExpression, Path, PositionalArgument, StringLiteral
-from liquid.builtin.output import OutputNode
+from liquid.builtin.output import Output, OutputNode
+from liquid.builtin.tags.capture_tag import CaptureNode, CaptureTag
 from liquid.builtin.tags.comment_tag import CommentNode
 from liquid.builtin.tags.doc_tag import DocNode
+from liquid.builtin.tags.echo_tag import EchoTag
 from liquid.filter import with_environment
 from liquid.output import LimitedStringIO
+from liquid.stringify import to_liquid_string
 from liquid.token import TOKEN_CONTENT, TOKEN_ILLEGAL, TOKEN_OUTPUT
 from liquid.undefined import is_undefined
 from markupsafe import Markup
@@ -163,8 +166,77 @@ class Language(Environment):
         self.filters = {name: capped(func) for name, func in (kept | {"date": date}).items()}
 
 
+class Written(str):
+    """Text that is JSON already."""
+
+    __slots__ = ()
+
+
+def in_json(value: object) -> str:
+    """Return a value as it stands within JSON: a text as the inside of a string, so that it can end none."""
+    if type(value) is Written:
+        return str(value)
+    text = to_liquid_string(value, autoescape=False)
+    return text if isinstance(value, int | float) else json.dumps(text, ensure_ascii=False)[1:-1]
+
+
+def as_json(value: object) -> Written:
+    """The filter `json`: return a value as JSON, a text with its quotation marks, nothing as null."""
+    return Written(json.dumps(None if is_undefined(value) else value, ensure_ascii=False, allow_nan=False))
+
+
+class JsonOutputNode(OutputNode):
+    """An output within JSON."""
+
+    __slots__ = ()
+
+    def render_to_output(self, context: RenderContext, buffer: Any) -> int:
+        """Write the value as it stands within JSON."""
+        return int(buffer.write(in_json(self.expression.evaluate(context))))
+
+
+class JsonOutput(Output):
+    """`{{ … }}` within JSON."""
+
+    node_class = JsonOutputNode
+
+
+class JsonEchoTag(EchoTag):
+    """`{% echo … %}` within JSON."""
+
+    node_class = JsonOutputNode  # type: ignore[assignment]  # the library says EchoNode; it needs an output
+
+
+class JsonCaptureNode(CaptureNode):
+    """What is captured is JSON already."""
+
+    __slots__ = ()
+
+    def _assign(self, context: RenderContext, buf: Any) -> None:
+        context.assign(self.name, Written(buf.getvalue()))
+
+
+class JsonCaptureTag(CaptureTag):
+    """`{% capture … %}` within JSON."""
+
+    node_class = JsonCaptureNode
+
+
+class JsonLanguage(Language):
+    """Liquid that makes JSON. Left out is what writes values by ways of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(autoescape=False)
+        for tag in (JsonOutput, JsonEchoTag, JsonCaptureTag):
+            self.add_tag(tag)
+        self.tags = {name: tag for name, tag in self.tags.items() if name not in {"cycle", "tablerow"}}
+        self.filters = {**self.filters, "json": capped(as_json)}
+
+
 HTML: Final = Language(autoescape=True)
 PLAIN: Final = Language(autoescape=False)
+JSON: Final = JsonLanguage()
+LANGUAGES: Final[dict[str, Language]] = {"html": HTML, "plain": PLAIN, "json": JSON}
 
 
 class Sheet:
@@ -240,16 +312,16 @@ class Compiled:
     """Parsed templates, those last used kept, by source."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[str, bool], Sheet] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str], Sheet] = OrderedDict()
         self._size = 0
 
-    def get(self, source: str, *, escape: bool) -> Sheet:
+    def get(self, source: str, *, language: str) -> Sheet:
         """Return the parsed template. Raises what Liquid raises for a bad source."""
-        key = (source, escape)
+        key = (source, language)
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key]
-        sheet = Sheet((HTML if escape else PLAIN).from_string(source))
+        sheet = Sheet(LANGUAGES[language].from_string(source))
         self._kept[key] = sheet
         self._size += len(source)
         while self._size > KEPT_SOURCE and len(self._kept) > 1:
@@ -269,11 +341,10 @@ def place(source: str, index: int) -> tuple[int, int]:
     return source.count("\n", 0, at) + 1, at - source.rfind("\n", 0, at)
 
 
-def survey(source: str) -> dict[str, object]:
+def survey(source: str, language: Language = PLAIN) -> dict[str, object]:
     """Return what stands in a source: {"flaws": [[line, column, message]], "uses": [[line, column, path]], "binds"}."""
     try:
-        template = PLAIN.from_string(source)
-        return facts(source, template)
+        return facts(source, language.from_string(source), language)
     except exceptions.LiquidError as error:
         line, column = place(source, error.token.start_index if error.token else -1)
         return {"flaws": [[line, column, str(error.message)[:MAX_MESSAGE]]], "uses": [], "binds": []}
@@ -281,7 +352,7 @@ def survey(source: str) -> dict[str, object]:
         return {"flaws": [[1, 1, "The template can't be read; is it nested deeply?"]], "uses": [], "binds": []}
 
 
-def facts(source: str, template: Any) -> dict[str, object]:
+def facts(source: str, template: Any, language: Language) -> dict[str, object]:
     """Return the survey of a source that parses."""
     found = template.analyze(include_partials=False)
     uses: dict[object, list[object]] = {}
@@ -293,7 +364,7 @@ def facts(source: str, template: Any) -> dict[str, object]:
     flaws = [
         [*place(source, span.index), f"There is no filter “{name[:100]}”."]
         for name, spans in found.filters.items()
-        if name not in PLAIN.filters
+        if name not in language.filters
         for span in spans
     ]
     expressions = (each for node in nodes for each in within(node.expressions()))
@@ -346,7 +417,7 @@ class Answers:
         try:
             asked = json.loads(item)
             if head["do"] == "survey":
-                return survey(asked)
+                return survey(asked[0], LANGUAGES[asked[1]])
             if head["do"] == "plan":
                 return self._plan(*asked)
             return self._filled(head["sources"], *asked)
@@ -355,21 +426,21 @@ class Answers:
         except ValueError:
             return {"failed": "a value can't be used"}
 
-    def _plan(self, name: str, source: str, escape: bool) -> dict[str, object]:  # noqa: FBT001 (as it came in a frame)
+    def _plan(self, name: str, source: str, language: str) -> dict[str, object]:
         with self._failing(name):
-            sheet = self._compiled.get(source, escape=escape)
+            sheet = self._compiled.get(source, language=language)
             return {"literals": sheet.literals, "holes": sheet.holes}
 
     def _filled(
         self,
-        sources: list[tuple[str, str, bool]],
+        sources: list[tuple[str, str, str]],
         row: dict[str, object],
         everything: bool,  # noqa: FBT001 (as it came in a frame)
     ) -> list[list[str]]:
         out = []
-        for name, source, escape in sources:
+        for name, source, language in sources:
             with self._failing(name):
-                out.append(self._compiled.get(source, escape=escape).fill(row, everything=everything))
+                out.append(self._compiled.get(source, language=language).fill(row, everything=everything))
         return out
 
     @contextmanager
@@ -404,7 +475,7 @@ def warm() -> None:
         "{% if x contains 'y' %}{% endif %}"
         "{% assign a = x | split: ',' | first %}{{ a | strip_html | url_decode | sort | times: 1.5 }}"
     )
-    for language in (HTML, PLAIN):
+    for language in LANGUAGES.values():
         sheet = Sheet(language.from_string(source))
         sheet.fill({"x": "2020-01-01 10:00 CET, <b>é</b>"}, everything=True)
     survey(source)

@@ -111,13 +111,15 @@ class Renderer:
 
     def survey(self, sources: Mapping[str, str]) -> dict[str, Survey]:
         """Return what stands in each source. A source on which the parser hangs or dies has a flaw that says so."""
-        answers = self._ask({"do": "survey"}, [json.dumps(source).encode() for source in sources.values()])
+        items = [json.dumps((source, _language(name))).encode() for name, source in sources.items()]
+        answers = self._ask({"do": "survey"}, items)
         return {name: as_survey(answer) for name, answer in zip(sources, answers, strict=True)}
 
     def plan(self, sources: Mapping[str, str]) -> dict[str, Plan | RenderFailure]:
         """Return each source taken apart into literals and holes, or why it can't be.
 
-        The source named html is escaped, the others are plain text.
+        In the source named html values are escaped, in the one named body they stand within JSON (there is a filter
+        `json`, and no hole is native), the others are plain text.
         """
         answers = self._ask({"do": "plan"}, [json.dumps(each).encode() for each in _named(sources)])
         return {name: as_plan(answer) for name, answer in zip(sources, answers, strict=True)}
@@ -190,8 +192,12 @@ class Renderer:
                 desk.clear()
 
 
-def _named(sources: Mapping[str, str]) -> list[tuple[str, str, bool]]:
-    return [(name, source, name == "html") for name, source in sources.items()]
+def _named(sources: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    return [(name, source, _language(name)) for name, source in sources.items()]
+
+
+def _language(name: str) -> str:
+    return {"html": "html", "body": "json"}.get(name, "plain")
 
 
 def _holes(plan: Plan, *, everything: bool) -> int:

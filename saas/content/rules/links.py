@@ -18,6 +18,9 @@ from saas.content.types import EmailContent, Flaw, LinkTable, TrackedEmail
 SCHEMES: Final = frozenset({"http", "https", "mailto", "tel"})
 MAX_URL: Final = 2000
 CLICK_VARIABLE: Final = "click_url"
+OPEN_VARIABLE: Final = "open_url"
+# Fetched when the message is looked at. Not hidden: some programs fetch no images that nobody could see.
+OPEN_IMAGE: Final = f'<img src="{{{{ {OPEN_VARIABLE} }}}}" width="1" height="1" alt="" style="border:0">'
 
 _TAG: Final = re.compile(r"""<([A-Za-z][^\s/>]*+)((?:"[^"]*"|'[^']*'|[^"'>]++)*)>""")
 _ATTRIBUTE: Final = re.compile(
@@ -26,6 +29,7 @@ _ATTRIBUTE: Final = re.compile(
 )
 _LINK_TAGS: Final = frozenset({"a", "area"})
 _RAW_TEXT: Final = frozenset({"script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes"})
+_BODY_END: Final = re.compile(r"</body\b|<!--", re.IGNORECASE)
 _TEXT_URL: Final = re.compile(r"https?://[^\s<>\"]+", re.IGNORECASE)
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
 _UNSAFE: Final = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -85,14 +89,14 @@ def flaws(source: str) -> tuple[Flaw, ...]:
 
 
 def track(content: EmailContent) -> TrackedEmail:
-    """Number the links and lead them through `{{ click_url }}/<link_no>`.
+    """Number the links and lead them through `{{ click_url }}/<link_no>`; put the image that tells of opens in.
 
     The order is that of first appearance, HTML before text; one address has one number.
     """
     numbers: dict[str, int] = {}
     rewritten = EmailContent(
         subject=content.subject,
-        html=_rewrite(content.html, in_html(content.html), numbers),
+        html=_with_open_image(_rewrite(content.html, in_html(content.html), numbers)),
         text=_rewrite(content.text, in_text(content.text), numbers),
         preheader=content.preheader,
     )
@@ -142,6 +146,22 @@ def _rewrite(source: str, links: Iterable[Link], numbers: dict[str, int]) -> str
         out += [source[at : link.start], hole if link.quoted else f'"{hole}"']
         at = link.end
     return "".join([*out, source[at:]])
+
+
+def _with_open_image(source: str) -> str:
+    """Return the HTML with the image before the end of the body, or at its own end."""
+    at = _end_of_body(markup.mask(source))
+    return source[:at] + OPEN_IMAGE + source[at:]
+
+
+def _end_of_body(masked: str) -> int:
+    at, found = 0, len(masked)
+    while at >= 0 and (step := _BODY_END.search(masked, at)):
+        if step[0] == "<!--":
+            at = _after(masked, "-->", step.end())
+        else:
+            at, found = step.end(), step.start()
+    return found
 
 
 def _without_punctuation(url: str) -> str:

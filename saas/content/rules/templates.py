@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
 
-from saas.content.rules.links import CLICK_VARIABLE
+from saas.content.rules.links import CLICK_VARIABLE, OPEN_VARIABLE
 from saas.content.types import Flaw, Survey, Use
 
 MAX_SOURCE_BYTES: Final = 128 * 1024
@@ -30,7 +30,7 @@ def judge(survey: Survey, *, known: frozenset[str]) -> Verdict:
     `known` holds whole names (`unsubscribe_url`), fields (`contact.email`) and open namespaces (`context.*`). A field
     that is a list or an object may be walked further: `context.order.total` reads `context.order`.
     """
-    roots = frozenset(name.partition(".")[0] for name in known) | {CLICK_VARIABLE}
+    roots = frozenset(name.partition(".")[0] for name in known) | {CLICK_VARIABLE, OPEN_VARIABLE}
     used: set[str] = set()
     flaws = [*survey.flaws, *_shadowing(survey, roots)]
     for use in survey.uses:

@@ -45,27 +45,21 @@ class Maker:
     def make(self, entry_id: int) -> str:
         """Return the token of one message."""
         own = entry_id.to_bytes(8, "big") + self._step
-        tag = self._begun.copy()
-        tag.update(own)
-        return _spell(self._fixed + own + tag.digest())
+        proof = self._begun.copy()
+        proof.update(own)
+        return spell(self._fixed + own + proof.digest())
 
 
 def make(key: bytes, *, purpose: Purpose, tenant_id: UUID, entry_id: int, step_no: int) -> str:
     """Return the token of one message. `key` is that of the tenant and purpose (`subkey`)."""
     fields = _FIELDS.pack(VERSION, tenant_id.bytes, entry_id, step_no)
-    return _spell(fields + _tag(fields, key, purpose))
+    return spell(fields + tag(fields, key, purpose))
 
 
 def read(text: str) -> Claimed:
     """Return what a token claims; nothing is proven yet. Exactly one spelling is accepted. Raises BadToken."""
-    if len(text) != LENGTH or not text.isascii():
-        raise _bad()
-    try:
-        raw = base64.urlsafe_b64decode(text + "==")
-    except (binascii.Error, ValueError):
-        raise _bad() from None
-    # Decoding ignores foreign characters and the last character's unused bits: spelling it again tells.
-    if _spell(raw) != text or raw[0] != VERSION:
+    raw = unspell(text, length=LENGTH)
+    if raw[0] != VERSION:
         raise _bad()
     version, tenant, entry_id, step_no = _FIELDS.unpack_from(raw)
     return Claimed(version, UUID(bytes=tenant), entry_id, step_no, raw[_FIELDS.size :])
@@ -74,15 +68,33 @@ def read(text: str) -> Claimed:
 def verify(claimed: Claimed, *, key: bytes, purpose: Purpose) -> bool:
     """Return whether the token was made with this key for this purpose, in constant time."""
     fields = _FIELDS.pack(claimed.version, claimed.tenant_id.bytes, claimed.entry_id, claimed.step_no)
-    return hmac.compare_digest(_tag(fields, key, purpose), claimed.tag)
+    return hmac.compare_digest(tag(fields, key, purpose), claimed.tag)
 
 
-def _tag(fields: bytes, key: bytes, purpose: Purpose) -> bytes:
+def tag(fields: bytes, key: bytes, purpose: Purpose) -> bytes:
+    """Return what proves fields: their keyed hash, of 16 bytes."""
     return blake2b(fields, key=key, digest_size=_TAG_SIZE, person=purpose.value.encode()).digest()
 
 
-def _spell(raw: bytes) -> str:
+def spell(raw: bytes) -> str:
+    """Return bytes as they stand in an address."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def unspell(text: str, *, length: int) -> bytes:
+    """Return the bytes of a text of so many characters, of which the last holds 2 bits. Raises BadToken.
+
+    Decoding ignores foreign characters and the last character's unused bits: spelling it again tells.
+    """
+    if len(text) != length or not text.isascii():
+        raise _bad()
+    try:
+        raw = base64.urlsafe_b64decode(text + "==")
+    except (binascii.Error, ValueError):
+        raise _bad() from None
+    if spell(raw) != text:
+        raise _bad()
+    return raw
 
 
 def _bad() -> BadToken:

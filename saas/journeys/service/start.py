@@ -1,41 +1,43 @@
 """Start a campaign at its effective time: look whether it is what was signed, snapshot the cohort, freeze (R4)."""
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from saas.audiences.queries.attributes import attribute_kinds
-from saas.audiences.queries.segment import members_select, steady_plans
-from saas.audiences.rules import segment
+from saas.audiences.queries.segment import steady_plans
 from saas.audit import service as audit
 from saas.campaigns import queries as campaigns
 from saas.campaigns.models import Campaign, Revision
-from saas.campaigns.rules.document import Damaged, Document, read
+from saas.campaigns.rules.document import Damaged, Document
 from saas.campaigns.rules.lifecycle import campaign_after
+from saas.campaigns.rules.occurrences import Occurrence
 from saas.campaigns.rules.policy import drifted
 from saas.campaigns.service.confirmation import changed_rule, drift_limit
-from saas.campaigns.service.control import hold
-from saas.campaigns.service.signed import HELD
+from saas.campaigns.service.control import hold, stop_sending
+from saas.campaigns.service.people import audience_of
+from saas.campaigns.service.working import SOON, InUse, campaign_to_change
 from saas.campaigns.types import CampaignKind, CampaignMove, CampaignState, Part
-from saas.channels import queries as channels
-from saas.channels.rules import fingerprint_of
-from saas.journeys.rules import GRACE
-from saas.journeys.steps import email
+from saas.journeys.rules.calls import GRACE
+from saas.journeys.service import cohorts, streams
+from saas.journeys.service.call_files import wake_call_files
+from saas.journeys.service.coming import listen
+from saas.journeys.service.signed import signed_document
 from saas.kernel.ids import show
-from saas.ledger.models import ENTRY_IDS, Entry, Run
-from saas.ledger.types import RunState
+from saas.ledger.models import ENTRY_IDS, Chunk, Entry, Run
+from saas.ledger.types import ChunkState, RunState
 from saas.permissions.types import SYSTEM
 from saas.platform.agenda import service as agenda
 from saas.platform.agenda.types import Piece
-from saas.platform.db import bound_tenant
 from saas.platform.seal.service import is_sealed
 from saas.sending.types import send_work
 from saas.tenants.service.standing import is_active
 
 _WHILE_SEALED: Final = timedelta(seconds=30)
+_HELD: Final = timedelta(seconds=1)  # when to wake a run again that a sender had in hand
 
 
 def start(session: Session, campaign_id: UUID, now: datetime) -> Piece:
@@ -46,69 +48,79 @@ def start(session: Session, campaign_id: UUID, now: datetime) -> Piece:
 
 
 def _start(session: Session, campaign_id: UUID, now: datetime) -> Piece:
-    campaign = session.get(Campaign, (bound_tenant(session), campaign_id), populate_existing=True, with_for_update=True)
+    try:
+        campaign = campaign_to_change(session, campaign_id)
+    except InUse:
+        return Piece(units=0, again_at=now + SOON)
     if campaign is None or CampaignState(campaign.state) not in {CampaignState.SCHEDULED, CampaignState.ACTIVE}:
         return Piece(units=0)
     revision = campaigns.published(session, campaign_id)
     if revision is None or revision.effective_at is None:
         return Piece(units=0)
-    if revision.effective_at > now:
+    if revision.effective_at > now and campaign.started_at is None:
         return Piece(units=0, again_at=revision.effective_at)
-    document = _signed_document(session, campaign, revision, now)
+    document = signed_document(session, campaign, revision, now)
     if document is None:
         return Piece(units=1)
-    if _begin(session, campaign, revision, document, now):
-        _open_runs(session, campaign, revision, document, now)
-        _wake_runs(session, campaign, now)
-    return Piece(units=1)
+    again_at = _go_on(session, campaign, revision, document, now)
+    if CampaignState(campaign.state) is CampaignState.ACTIVE:
+        if not _wake_runs(session, campaign, now):
+            again_at = min(again_at or now + _HELD, now + _HELD)
+        wake_call_files(session, campaign.campaign_id, now=now)
+    return Piece(units=1, again_at=again_at)
 
 
-def _begin(session: Session, campaign: Campaign, revision: Revision, document: Document, now: datetime) -> bool:
-    """Begin what has not begun; False when it was held instead, because it is late or its audience has changed."""
-    begins = campaign.started_at is None  # also when it was held before its start and a person let it go on
+def _go_on(
+    session: Session, campaign: Campaign, revision: Revision, document: Document, now: datetime
+) -> datetime | None:
+    """Begin what is due, in the way of the campaign's kind. Returns when there is more to do."""
     scheduled = CampaignState(campaign.state) is CampaignState.SCHEDULED
     if scheduled and _missed(campaign, revision, now):
         planned = revision.effective_at.isoformat() if revision.effective_at else None
         facts = {"part": Part.START.value, "planned_at": planned}
         hold(session, campaign=campaign, reason="its start was missed", now=now, facts=facts)
-        return False
-    if begins and not _same_rule(session, campaign, revision, document, now):
-        return False
-    if begins and not _enter(session, campaign, revision, document, now):
-        return False
+        return None
+    if CampaignKind(campaign.kind) is CampaignKind.DATED:
+        enter = partial(_enter_round, session, campaign, revision, document, now=now)
+        return cohorts.go_on(session, campaign, revision, document, enter=enter, now=now)
     if scheduled:
         _activate(session, campaign, revision, now)
-    if begins:
-        campaign.started_at = now
+    campaign.started_at = campaign.started_at or now
+    if document.publish_until is not None and now >= document.publish_until:
+        stop_sending(session, actor=SYSTEM, campaign=campaign, now=now)
+        return None
+    streams.go_on(session, campaign, revision, document, now=now)
+    if CampaignKind(campaign.kind) is CampaignKind.FLOWING:
+        listen(session, campaign, document, now)
+    return document.publish_until
+
+
+def _enter_round(
+    session: Session,
+    campaign: Campaign,
+    revision: Revision,
+    document: Document,
+    occurrence: Occurrence,
+    due_at: datetime,
+    *,
+    now: datetime,
+) -> bool:
+    """Fix the cohort of a round that was due then.
+
+    False when the campaign was held instead: its audience has changed (R13), or the round was missed.
+    """
+    if campaign.started_at is not None and now > due_at + GRACE:
+        facts = {"part": Part.START.value, "round": occurrence.name, "planned_at": due_at.isoformat()}
+        hold(session, campaign=campaign, reason=f"its round of {occurrence.name} was missed", now=now, facts=facts)
+        return False
+    if not _same_rule(session, campaign, revision, document, now):
+        return False
+    if not _enter(session, campaign, revision, document, occurrence, now):
+        return False
+    if CampaignState(campaign.state) is CampaignState.SCHEDULED:
+        _activate(session, campaign, revision, now)
+    campaign.started_at = campaign.started_at or now
     return True
-
-
-def _signed_document(session: Session, campaign: Campaign, revision: Revision, now: datetime) -> Document | None:
-    """Return the document if it is exactly what somebody approved; else hold the campaign."""
-    expected = revision.content_hash or ""
-    try:
-        document = read(revision.document or b"", expected_hash=expected)
-    except Damaged:
-        reason = "the stored document is not the one that was signed"
-        hold(session, campaign=campaign, reason=reason, now=now, facts={"part": "document", "revision": revision.no})
-        return None
-    part = campaigns.approval_at(session, revision) or _changed_channel(session, document)
-    if part is not None:
-        hold(
-            session, campaign=campaign, reason=HELD[part], now=now, facts={"part": part.value, "revision": revision.no}
-        )
-        return None
-    return document
-
-
-def _changed_channel(session: Session, document: Document) -> Part | None:
-    """Return the part when a channel configuration is not the signed one: nothing is even prepared then (U16)."""
-    live = (channels.find(session, step.channel_id) for step in document.steps)
-    same = (
-        row is not None and row.archived_at is None and fingerprint_of(row) == step.channel
-        for row, step in zip(live, document.steps, strict=True)
-    )
-    return None if all(same) else Part.CHANNEL
 
 
 def _same_rule(session: Session, campaign: Campaign, revision: Revision, document: Document, now: datetime) -> bool:
@@ -138,32 +150,6 @@ def _activate(session: Session, campaign: Campaign, revision: Revision, now: dat
     audit.append(session, actor=SYSTEM, action="campaign.started", subject=subject, now=now, facts=facts)
 
 
-def _open_runs(session: Session, campaign: Campaign, revision: Revision, document: Document, now: datetime) -> None:
-    dated = CampaignKind(campaign.kind) is CampaignKind.DATED
-    for step in document.steps:
-        if dated and not _has_run(session, campaign, step.step_no):
-            run = email.open_run(
-                session, campaign=campaign, revision=revision, document=document, step=step, dated=True, now=now
-            )
-            email.freeze(session, run, purpose=campaign.purpose, now=now)
-        elif not dated and not email.open_run_of(
-            session, campaign_id=campaign.campaign_id, revision_no=revision.no, step_no=step.step_no
-        ):
-            email.open_run(
-                session, campaign=campaign, revision=revision, document=document, step=step, dated=False, now=now
-            )
-
-
-def _has_run(session: Session, campaign: Campaign, step_no: int) -> bool:
-    found = sa.select(Run.run_id).where(
-        Run.tenant_id == campaign.tenant_id,
-        Run.campaign_id == campaign.campaign_id,
-        Run.step_no == step_no,
-        Run.state != RunState.CANCELLED,
-    )
-    return session.scalar(found.limit(1)) is not None
-
-
 class _TooFar(Exception):
     """The audience differs too far from the signed one: nobody is entered."""
 
@@ -172,11 +158,13 @@ class _TooFar(Exception):
         self.signed, self.people = signed, people
 
 
-def _enter(session: Session, campaign: Campaign, revision: Revision, document: Document, now: datetime) -> bool:
+def _enter(
+    session: Session, campaign: Campaign, revision: Revision, document: Document, occurrence: Occurrence, now: datetime
+) -> bool:
     """Enter the cohort, unless it differs too far from the one that was signed: then it is held (R13)."""
     try:
         with session.begin_nested():
-            _enter_near(session, campaign, revision, document, now)
+            _enter_near(session, campaign, revision, document, occurrence, now)
     except _TooFar as far:
         session.refresh(campaign)
         facts = {
@@ -188,27 +176,29 @@ def _enter(session: Session, campaign: Campaign, revision: Revision, document: D
     return True
 
 
-def _enter_near(session: Session, campaign: Campaign, revision: Revision, document: Document, now: datetime) -> None:
-    people = _snapshot(session, campaign, document, now)
+def _enter_near(
+    session: Session, campaign: Campaign, revision: Revision, document: Document, occurrence: Occurrence, now: datetime
+) -> None:
+    people = _snapshot(session, campaign, document, occurrence, now)
     limit, signed = drift_limit(session, revision)
-    if people is not None and drifted(limit, signed=signed, found=people):
+    if drifted(limit, signed=signed, found=people):
         raise _TooFar(signed=signed, people=people)
 
 
-def _snapshot(session: Session, campaign: Campaign, document: Document, now: datetime) -> int | None:
+def _snapshot(session: Session, campaign: Campaign, document: Document, occurrence: Occurrence, now: datetime) -> int:
     """Enter the cohort: members of list and segment at the effective start; nobody joins later, nobody leaves (R4).
 
-    Returns how many those are; None where calls name the people.
+    Returns how many those are.
     """
-    if document.list_id is None:
-        return None
-    rule = segment.parse(document.rule, kinds=attribute_kinds(session)) if document.rule else None
-    members = members_select(session, list_id=document.list_id, rule=rule).subquery("members")
+    people = audience_of(session, document)
+    if people is None:
+        raise Damaged("a campaign with dates has an audience")
+    members = people.subquery("members")
     rows = sa.select(
         sa.literal(campaign.tenant_id),
         ENTRY_IDS.next_value(),
         sa.literal(campaign.campaign_id),
-        sa.literal(""),
+        sa.literal(occurrence.name),
         members.c.contact_id,
         sa.literal(""),
         sa.literal(value=False),
@@ -223,13 +213,23 @@ def _snapshot(session: Session, campaign: Campaign, document: Document, now: dat
     return int(getattr(done, "rowcount"))  # noqa: B009  only results of cursors have it, so its type does not name it
 
 
-def _wake_runs(session: Session, campaign: Campaign, now: datetime) -> None:
+def _wake_runs(session: Session, campaign: Campaign, now: datetime) -> bool:
+    """Have what is being sent go on. False when a sender has a run in hand, who may wait for us: come again."""
     running = session.scalars(
         sa.select(Run.run_id).where(
             Run.tenant_id == campaign.tenant_id,
             Run.campaign_id == campaign.campaign_id,
             Run.state == RunState.RUNNING,
+            Run.channel_id.is_not(None),
+            sa.select(sa.literal(1))
+            .where(
+                Chunk.tenant_id == campaign.tenant_id,
+                Chunk.run_id == Run.run_id,
+                Chunk.state.in_((ChunkState.PENDING, ChunkState.CLAIMED)),
+            )
+            .exists(),
         )
     )
-    for run_id in running:
-        agenda.arm(session, work=send_work(campaign.purpose), subject=run_id, due_at=now)
+    work = send_work(campaign.purpose)
+    armed = [agenda.arm_unless_held(session, work=work, subject=run_id, due_at=now) for run_id in running]
+    return all(armed)

@@ -8,122 +8,25 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from saas.campaigns import queries as campaigns
-from saas.campaigns.rules.document import Damaged, read
-from saas.campaigns.rules.quiet import QuietHours
-from saas.campaigns.types import CampaignKind, CampaignState
-from saas.channels.models import ChannelConfiguration
 from saas.channels.types import Purpose
-from saas.journeys.rules import context_fault
-from saas.journeys.steps import email
+from saas.journeys.rules.calls import context_fault
+from saas.journeys.service.terms import NotAccepting, Terms, read_terms, remembered
+from saas.journeys.sets.calls import statement
+from saas.journeys.sets.moves import NEVER
 from saas.journeys.types import Answer, Recipient, Result
-from saas.kernel.errors import Conflict
-from saas.permissions.policy import require
+from saas.ledger.types import FLOW_STEP, WaitStage, flow_subject
 from saas.permissions.types import Action, Actor
 from saas.platform import driver
 from saas.platform.agenda import service as agenda
+from saas.platform.agenda.types import Work
 from saas.platform.db import bound_tenant
 from saas.sending.rules.speed import chunk_size
 from saas.sending.types import send_work
-
-# How a recipient is named; each way is an index of its own.
-_WAYS: Final = """
-    SELECT ct.contact_id, ct.address_hash FROM contact ct WHERE asked.way = 'contact_id' AND ct.tenant_id = :tenant
-      AND ct.contact_id = CASE WHEN asked.way = 'contact_id' THEN CAST(asked.name AS uuid) END AND ct.erased_at IS NULL
-    UNION ALL
-    SELECT ct.contact_id, ct.address_hash FROM contact ct WHERE asked.way = 'email' AND ct.tenant_id = :tenant
-      AND ct.email_key = asked.name COLLATE "C" AND ct.erased_at IS NULL
-    UNION ALL
-    SELECT ct.contact_id, ct.address_hash FROM contact ct WHERE asked.way = 'external_id' AND ct.tenant_id = :tenant
-      AND ct.external_id = asked.name COLLATE "C" AND ct.erased_at IS NULL
-"""
-# Who was served, or never will be, is through with a campaign of a single message (R5.7); locked in the same order as
-# the insert, so that two calls never wait for each other. The insert looks at its count, so this is done before.
-_ENDED: Final = """, ended AS (
-        UPDATE entry SET ended_at = :now, end_reason = 'finished' FROM (
-            SELECT e.entry_id FROM entry e WHERE e.tenant_id = :tenant AND e.campaign_id = :campaign
-              AND e.contact_id = ANY(ARRAY(SELECT f.contact_id FROM found f WHERE f.single AND NOT f.suppressed))
-              AND e.single AND e.ended_at IS NULL
-              AND EXISTS (SELECT FROM delivery d LEFT JOIN chunk k
-                  ON k.tenant_id = d.tenant_id AND k.run_id = d.run_id AND k.no = d.chunk_no
-                WHERE d.tenant_id = :tenant AND d.entry_id = e.entry_id
-                  AND (d.exc <> 'waiting' OR d.exc IS NULL AND k.state = 'closed'))
-            ORDER BY e.contact_id FOR UPDATE OF e
-        ) through WHERE entry.tenant_id = :tenant AND entry.entry_id = through.entry_id RETURNING 1
-    )"""
-_GATE: Final = """gate AS MATERIALIZED (
-        SELECT r.run_id FROM campaign c
-        JOIN revision v ON v.tenant_id = c.tenant_id AND v.campaign_id = c.campaign_id AND v.no = :revision
-          AND v.state = 'published' AND v.content_hash = :content_hash
-        JOIN run r ON r.tenant_id = c.tenant_id AND r.run_id = :run AND r.campaign_id = c.campaign_id
-          AND r.revision_no = v.no AND r.state = 'running' AND NOT r.dated
-        JOIN channel_configuration ch ON ch.tenant_id = r.tenant_id AND ch.channel_id = r.channel_id
-          AND ch.rate_per_minute IS NOT DISTINCT FROM CAST(:rate AS int)
-        WHERE c.tenant_id = :tenant AND c.campaign_id = :campaign AND c.state = 'active' AND c.kind = 'api'
-          AND c.purpose = :purpose AND c.project_id = :project
-    ), """
-_ENTER: Final = """
-    WITH {gate}found AS MATERIALIZED (
-        SELECT asked.place, asked.key, asked.single, asked.context, ct.contact_id,
-          sp.address_hash IS NOT NULL AS suppressed
-        FROM {through} CROSS JOIN json_to_recordset(CAST(:asked AS json))
-          AS asked(place int, way text, name text, key text, single boolean, context jsonb)
-        CROSS JOIN LATERAL ({ways}) ct
-        LEFT JOIN suppression sp ON sp.tenant_id = :tenant AND sp.address_hash = ct.address_hash
-    ){ended}, added AS (
-        INSERT INTO entry (tenant_id, entry_id, campaign_id, occurrence, contact_id, entry_key, single, context,
-          entered_at)
-        SELECT :tenant, nextval('entry_id_seq'), :campaign, '', f.contact_id, f.key, f.single, f.context, :now
-        FROM found f WHERE NOT f.suppressed{after_ended} ORDER BY f.contact_id, f.key
-        ON CONFLICT DO NOTHING RETURNING entry_id, contact_id, entry_key
-    ){sent}
-    SELECT ARRAY(SELECT place FROM found ORDER BY place), ARRAY(SELECT contact_id FROM found ORDER BY place),
-      ARRAY(SELECT place FROM found WHERE suppressed), ARRAY(SELECT contact_id FROM added ORDER BY entry_id),
-      ARRAY(SELECT entry_key FROM added ORDER BY entry_id), {armed} FROM {through}
-"""
-_SENT: Final = f""", chunked AS (
-        INSERT INTO chunk (tenant_id, run_id, no, entry_ids, not_before, state, deaths, retry)
-        SELECT :tenant, :run, nextval('chunk_no_seq'), part.ids, :due_at, 'pending', 0, false FROM (
-            SELECT array_agg(entry_id ORDER BY contact_id, entry_key) AS ids, place FROM (
-                SELECT entry_id, contact_id, entry_key,
-                  (row_number() OVER (ORDER BY contact_id, entry_key) - 1) / CAST(:size AS int) AS place FROM added
-            ) ranked GROUP BY place ORDER BY place
-        ) part
-    ), {agenda.ARM_SQL}"""
-
-_MOST_TERMS: Final = 1000
-
-
-class NotAccepting(Conflict):
-    """Calls are accepted only for an active campaign that starts by API (R5.2)."""
-
-    code = "campaign_not_active"
-
-
-@dataclass(frozen=True, slots=True)
-class _Terms:
-    """What a call needs to know of a campaign. run_id is None until its start has opened a run."""
-
-    campaign_id: UUID
-    project_id: UUID
-    purpose: str
-    revision_no: int
-    content_hash: str
-    payload: Sequence[Mapping[str, Any]]
-    run_id: UUID | None
-    rate_per_minute: int | None
-    quiet: QuietHours | None
-    zone: str
-
-    def due_at(self, now: datetime) -> datetime:
-        """Return when messages of a call may leave: at once, or when it is not quiet any more (R14)."""
-        return (self.quiet and self.quiet.ends_at(now, self.zone)) or now
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,24 +36,6 @@ class _Entered:
     contacts: Mapping[int, UUID]
     suppressed: frozenset[int]
     new: set[tuple[UUID, str]]
-
-
-class _Remembered:
-    """Terms by workspace and campaign, in this process. They may be old: the statement's gate compares them."""
-
-    def __init__(self) -> None:
-        self._terms: dict[tuple[UUID, UUID], _Terms] = {}
-
-    def get(self, tenant_id: UUID, campaign_id: UUID) -> _Terms | None:
-        return self._terms.get((tenant_id, campaign_id))
-
-    def put(self, tenant_id: UUID, terms: _Terms) -> None:
-        if len(self._terms) >= _MOST_TERMS:
-            self._terms.clear()
-        self._terms[tenant_id, terms.campaign_id] = terms
-
-
-_remembered: Final = _Remembered()
 
 
 def trigger(
@@ -167,67 +52,68 @@ def trigger(
     call_id: unique to this call; it makes the keys of entries for which the caller gave none.
     """
     tenant = bound_tenant(session)
-    known = _remembered.get(tenant, campaign_id)
-    if known is not None and actor.may(Action.CAMPAIGN_TRIGGER, known.project_id):
+    known = remembered.get(tenant, campaign_id)
+    # Who would be refused by what is remembered is refused by what holds now, or not at all.
+    if known is not None and known.is_open(now) and actor.may(Action.CAMPAIGN_TRIGGER, known.project_id):
         results = _results(session, known, call_id, recipients, now)
         if results is not None:
             return results
-    terms = _read_terms(session, actor, campaign_id)
-    if terms.run_id is None:
+    terms, results = _called(session, actor, campaign_id, call_id, recipients, now)
+    remembered.put(tenant, terms)
+    return results
+
+
+def call(
+    session: Session,
+    *,
+    actor: Actor,
+    campaign_id: UUID,
+    call_id: str,
+    recipients: Sequence[Recipient],
+    now: datetime,
+) -> list[Result]:
+    """Do the same by what holds now, and remember nothing of it: for campaigns that exist in a rehearsal only."""
+    return _called(session, actor, campaign_id, call_id, recipients, now)[1]
+
+
+def _called(
+    session: Session,
+    actor: Actor,
+    campaign_id: UUID,
+    call_id: str,
+    recipients: Sequence[Recipient],
+    now: datetime,
+) -> tuple[Terms, list[Result]]:
+    terms = read_terms(session, actor, campaign_id)
+    terms.check_open(now)
+    if terms.runs is None:
         raise NotAccepting("This campaign is just starting. Try again in a moment.")
-    _remembered.put(tenant, terms)
     results = _results(session, terms, call_id, recipients, now)
     if results is None:
         raise NotAccepting("This campaign is just being changed. Try again in a moment.")
-    return results
+    return terms, results
+
+
+def check_accepting(session: Session, *, actor: Actor, campaign_id: UUID, now: datetime) -> None:
+    """Refuse what no call of this moment may do. Raises NotAccepting, NotFound, LacksRight."""
+    read_terms(session, actor, campaign_id).check_open(now)
 
 
 def rehearse(
     session: Session, *, actor: Actor, campaign_id: UUID, recipients: Sequence[Recipient], now: datetime
 ) -> list[Result]:
     """Say what a call would answer, without any effect (U13): the entering itself, taken back."""
-    terms = _read_terms(session, actor, campaign_id)
+    terms = read_terms(session, actor, campaign_id)
+    terms.check_open(now)
     with session.begin_nested() as trial:
         results = _results(session, terms, "rehearsal", recipients, now, rehearsed=True)
         trial.rollback()
     return results or []
 
 
-def _read_terms(session: Session, actor: Actor, campaign_id: UUID) -> _Terms:
-    """Read what holds now. Raises NotAccepting, NotFound, LacksRight."""
-    campaign = campaigns.campaign(session, actor=actor, campaign_id=campaign_id, action=Action.CAMPAIGN_TRIGGER)
-    require(actor, Action.CAMPAIGN_TRIGGER, campaign.project_id)
-    if CampaignKind(campaign.kind) is not CampaignKind.API:
-        raise NotAccepting("This campaign starts by its date, not by a call.")
-    if CampaignState(campaign.state) is not CampaignState.ACTIVE:
-        raise NotAccepting(f"This campaign is {campaign.state}; calls are accepted while it is active.")
-    revision = campaigns.published(session, campaign_id)
-    if revision is None:
-        raise NotAccepting("This campaign has no published revision.")
-    try:
-        document = read(revision.document or b"", expected_hash=revision.content_hash or "")
-    except Damaged:
-        raise NotAccepting("What was signed of this campaign is damaged; nothing can be sent.") from None
-    step = document.steps[0]
-    run = email.open_run_of(session, campaign_id=campaign_id, revision_no=revision.no, step_no=step.step_no)
-    channel = session.get_one(ChannelConfiguration, (bound_tenant(session), step.channel_id))
-    return _Terms(
-        campaign_id=campaign_id,
-        project_id=campaign.project_id,
-        purpose=campaign.purpose,
-        revision_no=revision.no,
-        content_hash=document.content_hash,
-        payload=document.payload,
-        run_id=None if run is None else run.run_id,
-        rate_per_minute=channel.rate_per_minute,
-        quiet=document.quiet,
-        zone=document.time_zone,
-    )
-
-
 def _results(
     session: Session,
-    terms: _Terms,
+    terms: Terms,
     call_id: str,
     recipients: Sequence[Recipient],
     now: datetime,
@@ -235,6 +121,8 @@ def _results(
     rehearsed: bool = False,
 ) -> list[Result] | None:
     """Enter who can, and answer for everybody in the order of the call. None when the terms no longer hold."""
+    if terms.too_late_from is not None and now >= terms.too_late_from:
+        return [Result(recipient.index, Answer.TOO_LATE) for recipient in recipients]
     marketing = Purpose(terms.purpose) is Purpose.MARKETING
     asked: list[dict[str, Any]] = []
     faults: dict[int, str] = {}
@@ -261,7 +149,7 @@ def _asked(recipient: Recipient, call_id: str, *, marketing: bool) -> dict[str, 
         "place": recipient.index,
         "way": recipient.way,
         "name": recipient.name,
-        "key": recipient.entry_key or f"{call_id}:{recipient.index}",
+        "key": recipient.entry_key or recipient.own_key or f"{call_id}:{recipient.index}",
         "single": marketing and not recipient.entry_key,
         "context": recipient.context,
     }
@@ -283,10 +171,10 @@ def _answer(entered: _Entered, place: int, key: str) -> Result:
 
 
 def _enter(
-    session: Session, terms: _Terms, asked: Sequence[Mapping[str, Any]], now: datetime, *, rehearsed: bool
+    session: Session, terms: Terms, asked: Sequence[Mapping[str, Any]], now: datetime, *, rehearsed: bool
 ) -> _Entered | None:
-    single = any(row["single"] for row in asked)
-    work = send_work(terms.purpose)
+    runs = () if rehearsed else terms.runs or ()
+    stands = () if rehearsed else terms.stands
     values: dict[str, Any] = {
         "tenant": bound_tenant(session),
         "campaign": terms.campaign_id,
@@ -294,38 +182,56 @@ def _enter(
         "now": now,
     }
     if not rehearsed:
-        values |= {
-            "project": terms.project_id,
-            "purpose": terms.purpose,
-            "revision": terms.revision_no,
-            "content_hash": terms.content_hash,
-            "run": terms.run_id,
-            "rate": terms.rate_per_minute,
-            "size": chunk_size(terms.rate_per_minute),
-            "work": work.name,
-            "queue": work.queue.value,
-            "subject": str(terms.run_id),
-            "due_at": terms.due_at(now),
-        }
-    rows = driver.rows(session, _statement(single=single, rehearsed=rehearsed), values)
+        values |= _values(terms, now)
+    text = statement(
+        single=any(row["single"] for row in asked) and not terms.stands,
+        rehearsed=rehearsed,
+        sends=bool(runs),
+        stands=bool(stands),
+    )
+    rows = driver.rows(session, text, values)
     if not rows:
         return None
     places, contacts, suppressed, new, keys, armed = rows[0]
     if armed:
-        agenda.ring_for(session, work)
+        agenda.ring_for(session, _work(terms))
+    if new:
+        for subject in _further(terms):
+            agenda.arm(session, work=_work(terms), subject=subject, due_at=terms.due_at(now))
     return _Entered(dict(zip(places, contacts, strict=True)), frozenset(suppressed), set(zip(new, keys, strict=True)))
 
 
-@cache
-def _statement(*, single: bool, rehearsed: bool) -> str:
-    """Return the statement in the driver's spelling. A rehearsal enters, and sends nothing; its terms are fresh."""
-    text = _ENTER.format(
-        ways=_WAYS,
-        ended=_ENDED if single else "",
-        after_ended=" AND (SELECT count(*) FROM ended) >= 0" if single else "",
-        gate="" if rehearsed else _GATE,
-        through="(SELECT 1) AS always" if rehearsed else "gate",
-        sent="" if rehearsed else _SENT,
-        armed="false" if rehearsed else "EXISTS (SELECT FROM armed)",
-    )
-    return driver.spelled(text)
+def _work(terms: Terms) -> Work:
+    return send_work(terms.purpose) if terms.runs else FLOW_STEP
+
+
+def _subjects(terms: Terms) -> list[str]:
+    if terms.runs:
+        return [str(run_id) for run_id in terms.runs]
+    return [flow_subject(terms.campaign_id, no) for no in terms.stands]
+
+
+def _further(terms: Terms) -> list[str]:
+    """Return what else has to be woken than what the statement itself arms."""
+    return _subjects(terms)[1:]
+
+
+def _values(terms: Terms, now: datetime) -> dict[str, Any]:
+    work, sends = _work(terms), bool(terms.runs)
+    return {
+        "project": terms.project_id,
+        "purpose": terms.purpose,
+        "revision": terms.revision_no,
+        "content_hash": terms.content_hash,
+        "run": terms.runs[0] if terms.runs else None,
+        "runs": list(terms.runs or ()),
+        "rate": terms.rate_per_minute,
+        "size": chunk_size(terms.rate_per_minute),
+        "stands": list(terms.stands),
+        "stage": WaitStage.SENDING.value if sends else WaitStage.ARRIVED.value,
+        "stands_until": NEVER if sends else now,
+        "work": work.name,
+        "queue": work.queue.value,
+        "subject": _subjects(terms)[0],
+        "due_at": terms.due_at(now) if sends else now,
+    }

@@ -13,6 +13,7 @@ from saas.notices.rules import next_digest
 from saas.notices.types import NOTICE_DIGEST, NOTICE_MAIL, MailMode, NoticeKind, Reader
 from saas.platform.agenda.service import arm
 from saas.platform.db import bound_tenant
+from saas.platform.rehearsal import is_thrown_away
 
 
 def inform(
@@ -29,8 +30,10 @@ def inform(
     """Tell accounts something about the bound workspace, each as they wish; who has no role here is left out.
 
     subject: the shown id of what it is about (cam_…). title: one line that says what happened; text: a sentence or two
-    more, or nothing. path: the page to look at ("/w/wsp_…/campaigns/cam_…").
+    more, or nothing. path: the page to look at ("/w/wsp_…/campaigns/cam_…"). What is only rehearsed is told to nobody.
     """
+    if is_thrown_away(session):
+        return
     readers = queries.readers(session, to)
     wishes = queries.wishes(session, list(readers), kind)
     for account_id in sorted(readers):

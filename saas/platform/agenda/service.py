@@ -67,6 +67,19 @@ def arm(
     ring_for(session, work)
 
 
+def arm_unless_held(session: Session, *, work: Work, subject: UUID | str, due_at: datetime) -> bool:
+    """Arm as `arm` does, but wait for nobody who has the row in hand. False: it is as it was, so try again later.
+
+    For whoever holds a lock that those who do this work wait for.
+    """
+    mine = [Agenda.tenant_id == bound_tenant(session), Agenda.kind == work.name, Agenda.subject == str(subject)]
+    free = sa.select(Agenda.subject).where(*mine).with_for_update(skip_locked=True, key_share=True)
+    if session.scalar(free) is None and session.scalar(sa.select(Agenda.subject).where(*mine)) is not None:
+        return False
+    arm(session, work=work, subject=subject, due_at=due_at)
+    return True
+
+
 def arm_for_installation(session: Session, *, work: Work, subject: UUID, due_at: datetime) -> None:
     """Have work done that belongs to no tenant, at `due_at`, or earlier if it stood there earlier.
 

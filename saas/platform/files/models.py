@@ -10,7 +10,10 @@ from saas.platform.db import Model, TenantScoped
 
 
 class StoredFile(TenantScoped, Model):
-    """A file's name, type and size. The name is shown to people, never used as a path."""
+    """A file's name, type and size. The name is shown to people, never used as a path.
+
+    sha256: of its bytes; empty when it was appended to.
+    """
 
     __tablename__ = "stored_file"
 

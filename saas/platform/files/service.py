@@ -1,4 +1,4 @@
-"""Four functions of files: put, info, read, remove. Streams; nothing stays on a host's disk."""
+"""Functions of files: put, append, info, is_kept, read, remove. Streams; nothing stays on a host's disk."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -53,6 +53,19 @@ def put(
     return row
 
 
+def append(session: Session, file_id: UUID, content: bytes) -> None:
+    """Add bytes to the end of a file, as parts of their own. Its digest is given up. Raises NotFound."""
+    row = info(session, file_id)
+    table = FilePart
+    own = sa.and_(table.tenant_id == row.tenant_id, table.file_id == file_id)
+    first = (session.scalar(sa.select(sa.func.max(table.no)).where(own)) or 0) + 1 if row.size_bytes else 0
+    for no, part in enumerate(_parts([content]), first):
+        session.execute(sa.insert(table).values(tenant_id=row.tenant_id, file_id=file_id, no=no, content=part))
+    row.size_bytes += len(content)
+    row.sha256 = b""
+    session.flush()
+
+
 def info(session: Session, file_id: UUID) -> StoredFile:
     """Return a file's row. Raises NotFound."""
     row = session.get(StoredFile, (bound_tenant(session), file_id))
@@ -61,9 +74,14 @@ def info(session: Session, file_id: UUID) -> StoredFile:
     return row
 
 
-def read(session: Session, file_id: UUID) -> Iterator[bytes]:
-    """Yield a file's bytes in order, a part at a time."""
-    tenant, no = bound_tenant(session), 0
+def is_kept(session: Session, file_id: UUID) -> bool:
+    """Say whether a file is there still."""
+    return session.get(StoredFile, (bound_tenant(session), file_id)) is not None
+
+
+def read(session: Session, file_id: UUID, *, begin: int = 0) -> Iterator[bytes]:
+    """Yield a file's bytes in order, a part at a time; those from `begin` on, for a file that `put` has stored."""
+    tenant, (no, left_out) = bound_tenant(session), divmod(begin, PART_BYTES)
     while True:
         part = session.scalar(
             sa.select(FilePart.content).where(
@@ -72,8 +90,8 @@ def read(session: Session, file_id: UUID) -> Iterator[bytes]:
         )
         if part is None:
             return
-        yield part
-        no += 1
+        yield part[left_out:]
+        no, left_out = no + 1, 0
 
 
 def remove(session: Session, file_id: UUID) -> None:

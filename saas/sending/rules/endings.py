@@ -31,9 +31,11 @@ def ending_of(
     refused_by_policy = outcome.kind is OutcomeKind.REFUSED and outcome.trouble is Trouble.POLICY
     if outcome.scope is OutcomeScope.CHANNEL and (channel_down or not refused_by_policy):
         # A fault of the channel costs nobody a try, and suppresses nobody.
-        return Ending(entry_id, Exc.WAITING, Reason.CHANNEL_DOWN, again_in_s=CHANNEL_S, counts=False)
+        again_in_s = max(CHANNEL_S, outcome.retry_after_s or 0.0)
+        return Ending(entry_id, Exc.WAITING, Reason.CHANNEL_DOWN, again_in_s=again_in_s, counts=False)
     if outcome.kind is OutcomeKind.DEFERRED:
-        return Ending(entry_id, Exc.WAITING, Reason.DEFERRED, again_in_s=back_off_s(attempt, chance))
+        again_in_s = max(back_off_s(attempt, chance), outcome.retry_after_s or 0.0)
+        return Ending(entry_id, Exc.WAITING, Reason.DEFERRED, again_in_s=again_in_s)
     reason = Reason.REFUSED_CONTENT if outcome.scope is OutcomeScope.CONTENT else Reason.REFUSED_BY_RECIPIENT
     return Ending(entry_id, Exc.REJECTED, reason, suppress=outcome.hard)
 

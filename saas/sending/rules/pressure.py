@@ -9,7 +9,7 @@ Three things hold sending back, and none of them costs anybody a try:
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -53,13 +53,13 @@ class BreakerReason(StrEnum):
 
 SENTENCES: Final[Mapping[BreakerReason, str]] = MappingProxyType(
     {
-        BreakerReason.SIGN_IN: "The mail server refuses this channel's user name or password. Its messages wait.",
-        BreakerReason.CONNECT: "The mail server of this channel cannot be reached. Its messages wait.",
+        BreakerReason.SIGN_IN: "The server refuses this channel's user name or password. Its messages wait.",
+        BreakerReason.CONNECT: "The server of this channel cannot be reached. Its messages wait.",
         BreakerReason.TLS: (
-            "The mail server of this channel offers no connection that can be trusted (TLS). Its messages wait."
+            "The server of this channel offers no connection that can be trusted (TLS). Its messages wait."
         ),
-        BreakerReason.REFUSALS: "The mail server refuses more than one in five of this channel's messages. They wait.",
-        BreakerReason.NO_ANSWER: "The mail server takes this channel's messages and does not answer. The rest wait.",
+        BreakerReason.REFUSALS: "The server refuses more than one in five of this channel's messages. They wait.",
+        BreakerReason.NO_ANSWER: "The server takes this channel's messages and does not answer. The rest wait.",
     }
 )
 
@@ -314,3 +314,8 @@ def _pressed(health: Health, seen: Observed, *, ceiling: float | None, now: date
     before = tightest(present or seen.per_minute, ceiling) or _UNKNOWN_RATE
     left = tightest(max(LEAST_RATE, before / 2), ceiling)
     return replace(health, present_rate=left, pressed_at=now)
+
+
+def month_of(at: datetime) -> date:
+    """Return the first day of the month (UTC) whose quota is used by what is claimed at a moment."""
+    return at.astimezone(UTC).date().replace(day=1)

@@ -23,6 +23,7 @@ class Addresser:
     def __init__(self, vault: Vault, public_url: str) -> None:
         self._key = vault.link_key
         self._click = f"{public_url}/c/"
+        self._open = f"{public_url}/o/"
         self._unsubscribe = f"{public_url}/u/"
         self._maker = lru_cache(_KEPT)(self._new_maker)
 
@@ -37,13 +38,15 @@ class Addresser:
             # The one Message-ID of this person at this step, the same at every try; it tells nothing.
             digest = seed.copy()
             digest.update(entry.to_bytes(8, "big") + step)
+            seen = clicks.make(entry) if claimed.marketing else ""  # of opens, too: they share a key
             yield Addressee(
                 to=wire_address(person.email) or "",
                 message_id=f"<{digest.hexdigest()}@{domain}>",
                 contact={**(person.values or _NOTHING), "email": person.email},
                 context=person.context or _NOTHING,
                 unsubscribe_url=self._unsubscribe + unsubscribes.make(entry),
-                click_url=self._click + clicks.make(entry) if claimed.marketing else "",
+                click_url=self._click + seen if seen else "",
+                open_url=f"{self._open}{seen}.gif" if seen else "",
             )
 
     def _new_maker(self, tenant_id: UUID, purpose: Purpose, step_no: int) -> Maker:

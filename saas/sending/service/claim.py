@@ -19,7 +19,8 @@ from saas.campaigns.queries import APPROVED_SQL, SIGNERS_SQL
 from saas.campaigns.rules.document import FrequencyCap
 from saas.channels.queries import FINGERPRINT_SQL
 from saas.kernel import fault
-from saas.ledger.queries import LATELY, SKIP_JOINS, SKIP_REASON
+from saas.ledger.queries.reach import LATELY, SKIP_JOINS, SKIP_REASON
+from saas.ledger.types import Reason
 from saas.platform import driver
 from saas.platform.agenda.types import Work
 from saas.platform.db import bound_tenant
@@ -54,7 +55,7 @@ _STATEMENT: Final = """
         RETURNING k.no, k.token, k.entry_ids, k.deaths
     ){lately}, judged AS MATERIALIZED (
         SELECT e.entry_id, e.contact_id, ct.email, e.context, {merge} AS merge,
-          coalesce({reason}{capped}) AS reason
+          coalesce({reason}{capped}{nobody}) AS reason
         FROM taken CROSS JOIN LATERAL unnest(taken.entry_ids) AS x(entry_id)
         JOIN entry e ON e.tenant_id = :tenant AND e.entry_id = x.entry_id
         LEFT JOIN contact ct ON ct.tenant_id = e.tenant_id AND ct.contact_id = e.contact_id {joins}{lately_join}
@@ -89,6 +90,9 @@ _LATELY: Final = f""", lately AS MATERIALIZED (
             AS x(entry_id) JOIN entry e ON e.tenant_id = :tenant AND e.entry_id = x.entry_id))
         GROUP BY d.contact_id
     )"""
+# Who is in the chunk twice, by two calls, counts there too: the second is one message more.
+_CAPPED: Final = """, CASE WHEN coalesce(lately.messages, 0)
+          + row_number() OVER (PARTITION BY e.contact_id ORDER BY e.entry_id) > :cap_messages THEN 'capped' END"""
 _METERED: Final = """, metered AS MATERIALIZED (
         SELECT entry_id, contact_id, email, context, merge, CASE WHEN reason IS NULL AND count(*)
           FILTER (WHERE reason IS NULL) OVER (ORDER BY contact_id, entry_id) > :quota_left THEN 'quota' ELSE reason
@@ -120,14 +124,25 @@ class Wanted:
         return send_work("marketing" if self.marketing else "transactional")
 
 
-def claim(session: Session, *, wanted: Wanted, owner: UUID, quota_left: int | None, now: datetime) -> Claimed | None:
-    """Take the next due chunk of a run; None when there is none, or the gate is shut (`why_shut` says which)."""
+def claim(
+    session: Session,
+    *,
+    wanted: Wanted,
+    owner: UUID,
+    quota_left: int | None,
+    nobody: Reason | None = None,
+    now: datetime,
+) -> Claimed | None:
+    """Take the next due chunk of a run; None when there is none, or the gate is shut (`why_shut` says which).
+
+    nobody: why nobody of it may be sent to now.
+    """
     tenant = bound_tenant(session)
     cap = wanted.cap if wanted.marketing else None
     if cap is not None:
         session.execute(_ONE_AT_A_TIME, {"name": f"cap:{tenant}"})
     fault.point("claim.before")
-    rows = _rows(session, tenant, wanted, owner, cap, quota_left, now)
+    rows = _rows(session, tenant, wanted, owner, cap, quota_left, nobody, now)
     fault.point("claim.after")
     if not rows:
         return None
@@ -160,6 +175,7 @@ def _rows(
     owner: UUID,
     cap: FrequencyCap | None,
     quota_left: int | None,
+    nobody: Reason | None,
     now: datetime,
 ) -> list[tuple[Any, ...]]:
     values: dict[str, Any] = {
@@ -174,18 +190,21 @@ def _rows(
     }
     if cap is not None:
         values |= {"cap_messages": cap.messages, "capped_since": now - timedelta(days=cap.days)}
+    if nobody is not None:
+        values["nobody"] = nobody.value
     values |= {f"field{number}": name for number, name in enumerate(wanted.fields)}
     statement = _statement(
         fields=len(wanted.fields),
         keeps_merge=not wanted.marketing,
         capped=cap is not None,
         metered=quota_left is not None,
+        nobody=nobody is not None,
     )
     return driver.rows(session, statement, values)
 
 
 @cache
-def _statement(*, fields: int, keeps_merge: bool, capped: bool, metered: bool) -> str:
+def _statement(*, fields: int, keeps_merge: bool, capped: bool, metered: bool, nobody: bool) -> str:
     """Return the statement in the driver's spelling; only what a run needs is in it."""
     pairs = ", ".join(f"CAST(:field{n} AS text), ct.attributes -> CAST(:field{n} AS text)" for n in range(fields))
     text = _STATEMENT.format(
@@ -195,7 +214,8 @@ def _statement(*, fields: int, keeps_merge: bool, capped: bool, metered: bool) -
         lately=_LATELY if capped else "",
         merge=f"jsonb_strip_nulls(jsonb_build_object({pairs}))" if fields else "NULL::jsonb",
         reason=SKIP_REASON,
-        capped=", CASE WHEN coalesce(lately.messages, 0) >= :cap_messages THEN 'capped' END" if capped else "",
+        capped=_CAPPED if capped else "",
+        nobody=", CAST(:nobody AS text)" if nobody else "",
         joins=SKIP_JOINS,
         lately_join=" LEFT JOIN lately ON lately.contact_id = e.contact_id" if capped else "",
         metered=_METERED if metered else "",

@@ -10,10 +10,11 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from saas.campaigns.models import Revision
-from saas.campaigns.rules.document import Damaged, Document, Step, read, tries_for_s
+from saas.campaigns.rules.document import Damaged, Document, Message, read, tries_for_s
 from saas.campaigns.service.letter import fields_of, is_marketing, letter_of
 from saas.content.jail.renderer import Renderer
-from saas.content.service import Letter
+from saas.content.service.letters import Letter
+from saas.content.service.payloads import Payload
 from saas.ledger.models import Run
 from saas.platform.db import bound_tenant
 from saas.sending.service.claim import Wanted
@@ -26,8 +27,8 @@ class Compiled:
     """One message step of one revision, ready to be claimed for and written."""
 
     document: Document
-    step: Step
-    letter: Letter
+    step: Message
+    letter: Letter | Payload
     wanted: Wanted
 
     @property
@@ -37,13 +38,13 @@ class Compiled:
 
     def quiet_until(self, now: datetime) -> datetime | None:
         """Return when the quiet hours end in which it is now; None when it is not quiet."""
-        quiet = self.document.quiet
-        return None if quiet is None else quiet.ends_at(now, self.document.time_zone)
+        silence = self.document.silence
+        return None if silence is None else silence.ends_at(now, self.document.time_zone)
 
     def quiet_from(self, now: datetime) -> datetime | None:
         """Return when quiet hours begin next; None for never."""
-        quiet = self.document.quiet
-        return None if quiet is None else quiet.next_at(now, self.document.time_zone)
+        silence = self.document.silence
+        return None if silence is None else silence.next_at(now, self.document.time_zone)
 
 
 class Compiler:
@@ -84,21 +85,21 @@ class Compiler:
 def _compile(session: Session, run: Run, renderer: Renderer) -> Compiled:
     revision = session.get_one(Revision, (run.tenant_id, run.campaign_id, run.revision_no))
     document = read(revision.document or b"", expected_hash=run.content_hash)
-    step = document.step(run.step_no)
+    step = document.message(run.step_no)
     if dict(step.channel) != run.channel_fingerprint:
         raise Damaged("the run's channel is not the one in the document")
     letter = letter_of(renderer, document, step, campaign_id=run.campaign_id)
     return Compiled(document, step, letter, _wanted(document, step, run, is_marketing(document)))
 
 
-def _wanted(document: Document, step: Step, run: Run, marketing: bool) -> Wanted:  # noqa: FBT001  a fact, no switch
+def _wanted(document: Document, step: Message, run: Run, marketing: bool) -> Wanted:  # noqa: FBT001  a fact, no switch
     return Wanted(
         run_id=run.run_id,
         campaign_id=run.campaign_id,
         step_no=run.step_no,
         revision_no=run.revision_no,
         content_hash=run.content_hash,
-        channel_id=run.channel_id,
+        channel_id=step.channel_id,
         dated=run.dated,
         marketing=marketing,
         topic=document.topic,

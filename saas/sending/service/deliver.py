@@ -88,22 +88,26 @@ class SenderProcess:
         if isinstance(compiled, Piece):
             return compiled
         quiet_until = compiled.quiet_until(now)
-        if quiet_until is not None:
+        if quiet_until is not None and not compiled.document.discards:
             return self._keep_quiet(picked, run_id, compiled.wanted, quiet_until)
         if self.lanes.enough(tenant_id=picked.tenant_id, channel_id=compiled.wanted.channel_id):
             return Piece(units=0, again_at=now + _LATER)
-        return self._claim(picked, run_id, compiled)
+        return self._claim(picked, run_id, compiled, nobody=Reason.QUIET_HOURS if quiet_until is not None else None)
 
-    def _claim(self, picked: Picked, run_id: UUID, compiled: Compiled) -> Piece:
+    def _claim(self, picked: Picked, run_id: UUID, compiled: Compiled, *, nobody: Reason | None) -> Piece:
         session, now, wanted = picked.session, picked.now, compiled.wanted
         admission = admit(session, channel_id=wanted.channel_id, now=now)
         if admission.again_at is not None:
+            if wanted.dated and not has_pending(session, run_id):
+                return self._nothing(picked, run_id, wanted)  # the channel keeps nobody of this run waiting
             return Piece(again_at=admission.again_at)  # a turn, or a workspace with many limited runs takes them all
         if admission.most < CHUNK_PEOPLE:
             shrink_next(session, run_id=run_id, most=admission.most, now=now)
         if not wanted.dated:
             gather(session, run_id=run_id, most=admission.most, now=now)
-        claimed = claim(session, wanted=wanted, owner=self.owner.id, quota_left=admission.quota_left, now=now)
+        claimed = claim(
+            session, wanted=wanted, owner=self.owner.id, quota_left=admission.quota_left, nobody=nobody, now=now
+        )
         if claimed is None:
             return self._nothing(picked, run_id, wanted)
         paced = reserve(session, channel_id=wanted.channel_id, people=len(claimed.people), admission=admission, now=now)
@@ -202,15 +206,18 @@ class SenderProcess:
     def _messages(self, hand: _Hand, watch: ChunkWatch, sign: Callable[[bytes], bytes] | None) -> Iterator[Outgoing]:
         """Yield the messages one by one; a person who opted out meanwhile, or whose message fails, is passed over."""
         claimed, channel = hand.claimed, hand.compiled.step.channel
-        sender = channel["return_path"] or channel["from_address"]
-        people = list(self.addresser.addressees(claimed, from_address=channel["from_address"]))
+        from_address = channel.get("from_address", "")  # a webhook has none
+        sender = channel.get("return_path") or from_address
+        people = list(self.addresser.addressees(claimed, from_address=from_address))
         for index, written in enumerate(hand.compiled.letter.write(people, date=claimed.claimed_at)):
             if isinstance(written, RenderFailure):
                 log.info("sending.render_failed", run=str(claimed.run_id), why=written.reason)
                 watch.fail(index, Exc.RENDER_FAILED, _WHY_UNWRITTEN[written.kind])
             elif watch.may_still_get(index):
                 message = written if sign is None else sign(written)
-                yield Outgoing(index, sender, people[index].to, message, is_checked=True)
+                person = people[index]
+                message_id = person.message_id.strip("<>").rstrip("@")
+                yield Outgoing(index, sender, person.to, message, is_checked=True, message_id=message_id)
 
     def _find_out(self, hand: _Hand, backend: int) -> None:
         """Give back a chunk whose claim was sent to the database and never answered: nobody of it was offered.
@@ -262,7 +269,7 @@ class SenderProcess:
                     seen=seen_by(watch, took_s=took_s),
                     now=now,
                 )
-            waiting = settle(
+            free = settle(
                 session,
                 run_id=claimed.run_id,
                 step_no=claimed.step_no,
@@ -274,7 +281,7 @@ class SenderProcess:
                 deaths=claimed.deaths,
                 now=now,
             )
-            give_back_quota(session, people=waiting, admission=hand.admission)
+            give_back_quota(session, people=free, month=hand.admission.month)
             session.commit()
         fault.point("settle.after_commit")
 

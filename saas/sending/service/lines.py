@@ -11,7 +11,7 @@ from uuid import UUID
 
 from saas.channels.models import ChannelConfiguration
 from saas.channels.rules import ehlo_name
-from saas.channels.service import dkim_of, open_adapter
+from saas.channels.service.adapters import dkim_of, open_adapter
 from saas.channels.types import Adapter
 from saas.content.rules.dkim import DkimSigner
 from saas.platform.db import tenant_session
@@ -79,6 +79,7 @@ class Lines:
                 vault=self._vault,
                 allow=self._settings.egress_allow,
                 ehlo_name=ehlo_name(self._settings.public_url),
+                clock=self._owner.clock,
             )
             key = dkim_of(session, channel=channel, vault=self._vault)
         if key is None:

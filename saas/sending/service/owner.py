@@ -74,7 +74,7 @@ class Owner:
         self.id = uuid7()
         self.engine = engine
         self.journal = Journal(home, self.id)
-        self._clock = clock
+        self.clock = clock
         self._queue = queue
         self._alive_until = monotonic() + FENCE_S
         self._fenced = False
@@ -91,7 +91,7 @@ class Owner:
 
     def start(self, *, on_fence: Callable[[], None]) -> None:
         """Enter the register, then beat and listen for stops until `end`."""
-        now = self._clock.now()
+        now = self.clock.now()
         with Session(self.engine) as session:
             session.add(
                 Sender(owner=self.id, host=socket.gethostname(), queue=self._queue.value, started_at=now, beat_at=now)
@@ -184,7 +184,7 @@ class Owner:
                 started = monotonic()
                 self._check_journal()
                 self._compare_clocks(heart)
-                if not heart.execute(_BEAT, (self._clock.now(), self.id)).rowcount:
+                if not heart.execute(_BEAT, (self.clock.now(), self.id)).rowcount:
                     log.error("sender.buried", owner=str(self.id))
                     self.give_up()
                     return

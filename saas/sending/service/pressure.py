@@ -8,7 +8,7 @@ hence a claim never waits for the health, it comes again.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -209,13 +209,14 @@ def reserve(session: Session, *, channel_id: UUID, people: int, admission: Admis
     return max(until, default=None)
 
 
-def give_back_quota(session: Session, *, people: int, admission: Admission) -> None:
+def give_back_quota(session: Session, *, people: int, month: date | None) -> None:
     """Give back the quota of people who wait again: they take theirs anew with the next claim.
 
+    month: whose quota they took; None for no quota. Where nobody took any of it, nothing happens.
     After `settle` and in its transaction: the agenda's row comes before the quota's.
     """
-    if admission.month is not None and people:
-        values = {"tenant": bound_tenant(session), "month": admission.month, "people": -people}
+    if month is not None and people:
+        values = {"tenant": bound_tenant(session), "month": month, "people": -people}
         session.execute(_USE_QUOTA, values)
 
 
@@ -296,7 +297,7 @@ def _allowed(session: Session, held: _Limits, now: datetime) -> Admission:
     """Return what is allowed; the quota is locked last, and only by who is let through."""
     month, quota_left = None, None
     if held.messages_per_month is not None:
-        month = now.astimezone(UTC).date().replace(day=1)
+        month = rules.month_of(now)
         values = {"tenant": bound_tenant(session), "month": month}
         quota_left = max(0, held.messages_per_month - _locked(session, _HOLD_QUOTA, _FIRST_QUOTA, values))
     channel_rate = held.channel_rate(now)

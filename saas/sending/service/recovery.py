@@ -31,8 +31,10 @@ from saas.platform.agenda.models import Agenda
 from saas.platform.db import tenant_session
 from saas.sending.models import Sender
 from saas.sending.rules.endings import after_death, ending_by_mark, unknown
+from saas.sending.rules.pressure import month_of
 from saas.sending.service import journal
 from saas.sending.service.owner import lock_key
+from saas.sending.service.pressure import give_back_quota
 from saas.sending.service.settle import NotOurs, settle
 from saas.sending.types import RECOVER_AFTER_S, SEND_BULK, SEND_TRANSACTIONAL, Ending, Mark
 
@@ -148,7 +150,8 @@ def _settle_chunk(session: Session, chunk: Chunk, dead: _Dead, now: datetime) ->
     # A chunk that is not in the journal was claimed and never begun: nobody died over it.
     deaths = chunk.deaths + (marks is not None)
     endings = _endings(session, chunk, run, purpose, marks, known=dead.marks is not None)
-    settle(
+    claimed_at = _claimed_at(session, chunk, run)
+    free = settle(
         session,
         run_id=run.run_id,
         step_no=run.step_no,
@@ -159,6 +162,19 @@ def _settle_chunk(session: Session, chunk: Chunk, dead: _Dead, now: datetime) ->
         endings=_without_poison(session, run, endings, deaths, now),
         deaths=deaths,
         now=now,
+    )
+    give_back_quota(session, people=free, month=None if claimed_at is None else month_of(claimed_at))
+
+
+def _claimed_at(session: Session, chunk: Chunk, run: Run) -> datetime | None:
+    """Return when a chunk was claimed; None when nobody of it got a row."""
+    return session.scalar(
+        sa.select(sa.func.max(Delivery.claimed_at)).where(
+            Delivery.tenant_id == chunk.tenant_id,
+            Delivery.entry_id.in_(chunk.entry_ids),
+            Delivery.step_no == run.step_no,
+            Delivery.token == chunk.token,
+        )
     )
 
 

@@ -19,7 +19,7 @@ from saas.campaigns.service.signed import NotAsSigned
 from saas.campaigns.types import CampaignState
 from saas.kernel.ids import show
 from saas.ledger.models import Chunk, Run
-from saas.ledger.queries import numbers
+from saas.ledger.queries.numbers import numbers
 from saas.ledger.types import ChunkState, RunState
 from saas.notices.service import alerts
 from saas.notices.types import AlertKind

@@ -1,5 +1,6 @@
 """What a chunk's answers say about its channel."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from saas.channels.types import Outcome, OutcomeKind, Trouble
@@ -17,12 +18,23 @@ def seen_by(watch: ChunkWatch, *, took_s: float) -> Observed:
     troubles = [watch.down.trouble] if watch.down is not None else []
     troubles += [outcome.trouble for outcome in watch.outcomes.values()]
     per_minute = accepted * 60 / took_s if accepted >= _ENOUGH and took_s > 0 else None
+    return _observed(troubles, _answers(watch), per_minute=per_minute)
+
+
+def seen_in(outcomes: Sequence[Outcome]) -> Observed:
+    """Return the same of calls that are no messages, in their order."""
+    troubles = [outcome.trouble for outcome in outcomes]
+    letters = ("a" if each.kind is OutcomeKind.ACCEPTED else _letter(each) for each in outcomes)
+    return _observed(troubles, "".join(letters))
+
+
+def _observed(troubles: Sequence[Trouble | None], answers: str, *, per_minute: float | None = None) -> Observed:
     tls = troubles.count(Trouble.TLS)
     return Observed(
         connect_failures=troubles.count(Trouble.CONNECT) + tls,
         tls_failures=tls,
         sign_in_failures=troubles.count(Trouble.SIGN_IN),
-        answers=_answers(watch),
+        answers=answers,
         per_minute=per_minute,
     )
 

@@ -8,8 +8,9 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from saas.campaigns.types import START_CAMPAIGN
 from saas.kernel import fault
-from saas.ledger.types import Exc, Reason
+from saas.ledger.types import FLOW_STEP, Exc, Reason, flow_subject
 from saas.platform.agenda import service as agenda
 from saas.platform.db import bound_tenant
 from saas.sending.rules.endings import divided
@@ -17,11 +18,24 @@ from saas.sending.types import MAX_TRIES, Ending, send_work
 
 _CLOSE: Final = sa.text(
     """
-    UPDATE chunk SET state = 'closed'
+    WITH r AS (SELECT campaign_id, dated, leads_on FROM run WHERE tenant_id = :tenant AND run_id = :run)
+    UPDATE chunk SET state = 'closed' FROM r
     WHERE tenant_id = :tenant AND run_id = :run AND no = :no AND token = :token AND state = 'claimed'
-    RETURNING (SELECT r.dated FROM run r WHERE r.tenant_id = :tenant AND r.run_id = :run) AND NOT EXISTS (SELECT
-      FROM chunk o WHERE o.tenant_id = :tenant AND o.run_id = :run AND o.no <> :no
-      AND o.state IN ('pending', 'claimed')) AS finishes
+    RETURNING r.dated AND NOT EXISTS (SELECT FROM chunk o WHERE o.tenant_id = :tenant AND o.run_id = :run
+        AND o.no <> :no AND o.state IN ('pending', 'claimed')) AS finishes,
+      r.dated AND r.leads_on AND NOT EXISTS (SELECT FROM chunk o WHERE o.tenant_id = :tenant AND o.run_id = :run
+        AND o.no <> :no AND o.state IN ('pending', 'claimed') AND NOT o.retry) AS had_all,
+      NOT r.dated AND r.leads_on AS leads_on, r.campaign_id
+    """
+)
+# Who had an answer goes on to the next step, also who was deferred: they are tried again on their own (R2).
+_LEAD_ON: Final = sa.text(
+    """
+    UPDATE wait w SET due_at = :now FROM chunk k CROSS JOIN LATERAL unnest(k.entry_ids) AS x(entry_id)
+    LEFT JOIN delivery d ON d.tenant_id = :tenant AND d.entry_id = x.entry_id AND d.step_no = :step
+    WHERE k.tenant_id = :tenant AND k.run_id = :run AND k.no = :no AND w.tenant_id = :tenant
+      AND w.entry_id = x.entry_id AND w.step_no = :step AND w.stage = 'sending'
+      AND (d.exc IS DISTINCT FROM 'waiting' OR d.reason <> 'given_back')
     """
 )
 # Whoever waits for too long or too often has failed; a try that did not count is given back. Who is given back at
@@ -65,6 +79,8 @@ _SUPPRESS: Final = sa.text(
     """
 )
 
+_MAY_HAVE_LEFT: Final = (Reason.SENDER_DIED, Reason.NO_ANSWER)
+
 
 class NotOurs(RuntimeError):
     """The chunk was settled by somebody else; what we know of it is void."""
@@ -83,9 +99,10 @@ def settle(
     deaths: int,
     now: datetime,
 ) -> int:
-    """Close a chunk: everybody without an ending was accepted. Return how many people wait for another try.
+    """Close a chunk: everybody without an ending was accepted.
 
-    Raises NotOurs, then nothing must be committed.
+    Return how many people wait for another try and cannot have got a message by this one: their part of a quota is free
+    again. Raises NotOurs, then nothing must be committed.
 
     deaths: how many senders died over its people; whoever is given back takes that along.
     """
@@ -98,10 +115,15 @@ def settle(
     if endings:
         waiting = [row for row in _note(session, ours, endings, tries_for_s) if row.exc == Exc.WAITING]
         due_at = _try_again(session, ours, waiting, deaths) or due_at
+    if closed.leads_on:
+        session.execute(_LEAD_ON, ours | {"no": chunk_no})
+        agenda.arm(session, work=FLOW_STEP, subject=flow_subject(closed.campaign_id, step_no), due_at=now)
+    elif closed.had_all and not any(row.reason == Reason.GIVEN_BACK for row in waiting):
+        agenda.arm(session, work=START_CAMPAIGN, subject=closed.campaign_id, due_at=now)
     if due_at is not None:  # else the agenda's row stands, as long as a chunk is open
         agenda.arm(session, work=send_work(purpose), subject=run_id, due_at=due_at)
     fault.point("settle.before_commit")
-    return len(waiting)
+    return sum(row.reason not in _MAY_HAVE_LEFT for row in waiting)
 
 
 def _note(session: Session, ours: dict[str, Any], endings: Sequence[Ending], tries_for_s: int) -> Sequence[sa.Row[Any]]:

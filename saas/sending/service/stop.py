@@ -20,6 +20,25 @@ from saas.platform.db import bound_tenant
 from saas.sending.service.doors import CANCEL_PENDING
 
 _AGAIN: Final = timedelta(seconds=1)
+# Whoever waits somewhere goes no further; 10,000 in one transaction.
+_END_WAYS: Final = sa.text(
+    """
+    WITH gone AS (
+        DELETE FROM wait WHERE tenant_id = :tenant AND (entry_id, step_no) IN (SELECT w.entry_id, w.step_no FROM wait w
+          WHERE w.tenant_id = :tenant AND w.campaign_id = :campaign LIMIT 10000) RETURNING entry_id
+    ), over AS (
+        UPDATE entry e SET ended_at = :now, end_reason = 'stopped' FROM gone
+        WHERE e.tenant_id = :tenant AND e.entry_id = gone.entry_id AND e.ended_at IS NULL
+    )
+    SELECT count(*) FROM gone
+    """
+)
+
+
+def _end_ways(session: Session, campaign_id: UUID, now: datetime) -> bool:
+    """End the ways of people who wait in a campaign that stops. True when there were some: look again."""
+    values = {"tenant": bound_tenant(session), "campaign": campaign_id, "now": now}
+    return bool(session.execute(_END_WAYS, values).scalar_one())
 
 
 def settle_stop(session: Session, campaign_id: UUID, now: datetime) -> Piece:
@@ -35,6 +54,8 @@ def settle_stop(session: Session, campaign_id: UUID, now: datetime) -> Piece:
     )
     if session.scalar(claimed.limit(1)) is not None:
         return Piece(units=0, again_at=now + _AGAIN)
+    if _end_ways(session, campaign_id, now):
+        return Piece(units=1, again_at=now)
     session.execute(CANCEL_PENDING, {"tenant": tenant, "runs": ids})
     for run in runs:
         if run.state in {RunState.PLANNED, RunState.RUNNING, RunState.HELD}:

@@ -37,12 +37,12 @@ _RUNS: Final = sa.text(
         AND k.run_id = r.run_id AND k.state IN ('pending', 'claimed') AND (c.state = 'active' OR k.state = 'claimed')))
     """
 )
+# An active campaign's row says when its next step may begin; without one it is looked at, which costs little.
 _CAMPAIGNS: Final = sa.text(
     """
-    SELECT c.campaign_id, c.state, coalesce(v.effective_at, :now) AS due_at FROM campaign c
+    SELECT c.campaign_id, c.state, CASE WHEN c.started_at IS NULL THEN v.effective_at END AS due_at FROM campaign c
     LEFT JOIN revision v ON v.tenant_id = c.tenant_id AND v.campaign_id = c.campaign_id AND v.state = 'published'
-    WHERE c.tenant_id = :tenant AND (c.state = 'stopping' OR c.state = 'scheduled' AND v.no IS NOT NULL
-        OR c.state = 'active' AND c.started_at IS NULL AND v.no IS NOT NULL)
+    WHERE c.tenant_id = :tenant AND (c.state = 'stopping' OR c.state IN ('scheduled', 'active') AND v.no IS NOT NULL)
       AND NOT EXISTS (SELECT FROM agenda a WHERE a.tenant_id = c.tenant_id AND a.subject = c.campaign_id::text
         AND a.kind = CASE WHEN c.state = 'stopping' THEN :stop ELSE :start END)
     """
@@ -80,13 +80,14 @@ def mend(session: Session, *, now: datetime) -> int:
     words = {"stop": SETTLE_STOP.name, "start": START_CAMPAIGN.name}
     campaigns = session.execute(_CAMPAIGNS, {"tenant": tenant, "now": now, **words}).all()
     for row in campaigns:
-        log.warning("upkeep.campaign_armed", tenant=str(tenant), campaign=str(row.campaign_id), state=row.state)
+        level = log.info if row.state == "active" else log.warning
+        level("upkeep.campaign_armed", tenant=str(tenant), campaign=str(row.campaign_id), state=row.state)
         stopping = row.state == "stopping"
         agenda.arm(
             session,
             work=SETTLE_STOP if stopping else START_CAMPAIGN,
             subject=row.campaign_id,
-            due_at=now if stopping else max(now, row.due_at),
+            due_at=now if stopping or row.due_at is None else max(now, row.due_at),
         )
     return len(runs) + len(campaigns)
 

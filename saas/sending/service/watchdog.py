@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 from saas.audiences.types import IMPORT_FILE
 from saas.campaigns.models import Revision
 from saas.campaigns.rules.document import Damaged, read
-from saas.campaigns.types import SETTLE_STOP, START_CAMPAIGN
 from saas.kernel.ids import show
+from saas.ledger.types import CALL_FILE, FLOW_STEP, TELL_GATE
 from saas.notices import queries
 from saas.notices.service import alerts
 from saas.notices.types import AlertKind
@@ -35,8 +35,9 @@ WATCHED: Final = (
     AlertKind.QUOTA_USED,
 )
 _SENDS: Final = (SEND_BULK.name, SEND_TRANSACTIONAL.name)
+# Of what has no campaign's id in its subject; whatever has is told about its campaign.
 _PREFIXES: Final = {
-    START_CAMPAIGN.name: "cam", SETTLE_STOP.name: "cam", IMPORT_FILE.name: "imp", INVITATION_MAIL.name: "inv",
+    IMPORT_FILE.name: "imp", INVITATION_MAIL.name: "inv", CALL_FILE.name: "clf", TELL_GATE.name: "gat",
 }  # fmt: skip
 
 _SUSPECT: Final = sa.text(
@@ -79,11 +80,42 @@ _HELD: Final = sa.text(
 )
 _FAILING: Final = sa.text(
     """
-    SELECT a.kind, a.subject, a.failures, r.campaign_id, c.project_id FROM agenda a
+    SELECT a.kind, a.subject, a.failures, c.campaign_id, c.project_id FROM agenda a
     LEFT JOIN run r ON r.tenant_id = a.tenant_id AND a.kind = ANY(:sends) AND r.run_id::text = a.subject
     LEFT JOIN campaign c ON c.tenant_id = a.tenant_id
-      AND c.campaign_id::text = CASE WHEN a.kind = ANY(:of_campaigns) THEN a.subject ELSE r.campaign_id::text END
+      AND c.campaign_id::text = coalesce(r.campaign_id::text, split_part(a.subject, ':', 1))
     WHERE a.tenant_id = :tenant AND a.failures >= :failures
+    """
+)
+# What a flow has to do stands on the agenda under its campaign's id, or the id and a step. In a campaign that is
+# active nobody who does it leaves it for two minutes, unless the database is sealed, which is told by itself.
+_FLOW_LATE: Final = sa.text(
+    """
+    SELECT c.campaign_id, c.project_id, min(a.due_at) AS since, count(*) AS works FROM agenda a
+    JOIN campaign c ON c.tenant_id = a.tenant_id AND c.campaign_id::text = split_part(a.subject, ':', 1)
+    WHERE a.tenant_id = :tenant AND c.state = 'active' AND c.started_at IS NOT NULL AND c.updated_at < :still
+      AND a.due_at < :still
+      AND (a.taken_until IS NULL OR a.taken_until < :still) AND a.failures < :failures GROUP BY 1, 2
+    """
+)
+# Somebody's moment is long past, and the step is not even to be looked at: its row on the agenda was lost. A step that
+# has one in the future is waiting for its own time, with those who stand at it. The steps at which anybody stands are
+# found by jumping from one to the next: a million people at one of them cost no more than one.
+_LEFT_WAITING: Final = sa.text(
+    """
+    WITH RECURSIVE place AS (
+        (SELECT campaign_id, step_no FROM wait WHERE tenant_id = :tenant ORDER BY campaign_id, step_no LIMIT 1)
+      UNION ALL
+        SELECT n.campaign_id, n.step_no FROM place p CROSS JOIN LATERAL (SELECT w.campaign_id, w.step_no FROM wait w
+          WHERE w.tenant_id = :tenant AND (w.campaign_id, w.step_no) > (p.campaign_id, p.step_no)
+          ORDER BY w.campaign_id, w.step_no LIMIT 1) n
+    )
+    SELECT p.campaign_id, c.project_id, p.step_no, late.since, late.people FROM place p
+    JOIN campaign c ON c.tenant_id = :tenant AND c.campaign_id = p.campaign_id AND c.state = 'active'
+    CROSS JOIN LATERAL (SELECT min(w.due_at) AS since, count(*) AS people FROM wait w WHERE w.tenant_id = :tenant
+      AND w.campaign_id = p.campaign_id AND w.step_no = p.step_no AND w.due_at < :still AND w.stage <> 'sending') late
+    WHERE late.people > 0 AND c.updated_at < :still AND NOT EXISTS (SELECT FROM agenda a WHERE a.tenant_id = :tenant
+      AND a.kind = :step AND a.subject = p.campaign_id::text || ':' || p.step_no)
     """
 )
 
@@ -145,9 +177,27 @@ def _findings(session: Session, now: datetime) -> list[_Finding]:
     found += [_not_started(row) for row in session.execute(_NOT_STARTED, bound)]
     still = session.execute(_STANDS_STILL, bound).all()
     found += [_stands_still(row) for row in still if not _keeps_quiet(session, tenant, row, now)]
-    kinds = {"sends": list(_SENDS), "of_campaigns": [START_CAMPAIGN.name, SETTLE_STOP.name], "failures": FAILURES}
+    found += _flows(session, bound)
+    kinds = {"sends": list(_SENDS), "failures": FAILURES}
     found += [_failing(tenant, row) for row in session.execute(_FAILING, bound | kinds)]
     return [*found, *_quota_used(session, now)]
+
+
+def _flows(session: Session, bound: Mapping[str, Any]) -> list[_Finding]:
+    """Return the campaigns whose people should have gone on and did not; one finding a campaign."""
+    found: dict[UUID, _Finding] = {}
+    for row in session.execute(_LEFT_WAITING, {**bound, "step": FLOW_STEP.name}):
+        text = f"{row.people} people should have gone on from step {row.step_no}, and nothing is to be done about it."
+        facts = {"step": row.step_no, "people": row.people, "since": row.since.isoformat()}
+        found[row.campaign_id] = _stuck(row, text, facts)
+    for row in session.execute(_FLOW_LATE, {**bound, "failures": FAILURES}):
+        text = "What this campaign has to do was due more than two minutes ago, and nobody does it."
+        found[row.campaign_id] = _stuck(row, text, {"works": row.works, "since": row.since.isoformat()})
+    return list(found.values())
+
+
+def _stuck(row: sa.Row[Any], text: str, facts: Mapping[str, Any]) -> _Finding:
+    return _Finding(AlertKind.NO_PROGRESS, show("cam", row.campaign_id), text, facts, row.project_id)
 
 
 def _quota_used(session: Session, now: datetime) -> list[_Finding]:
@@ -180,10 +230,10 @@ def _keeps_quiet(session: Session, tenant: UUID, row: sa.Row[Any], now: datetime
         document = read(revision.document or b"", expected_hash=row.content_hash)
     except Damaged:
         return False
-    if document.quiet is None:
+    if document.held_by is None:
         return False
     moments = (now, now - STANDS_STILL)
-    return any(document.quiet.ends_at(moment, document.time_zone) is not None for moment in moments)
+    return any(document.held_by.ends_at(moment, document.time_zone) is not None for moment in moments)
 
 
 def _stands_still(row: sa.Row[Any]) -> _Finding:

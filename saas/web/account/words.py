@@ -19,6 +19,8 @@ def kind_word(kind: NoticeKind) -> str:
         NoticeKind.KEY_OWNER_LEFT: gettext("An API key’s maker has left"),
         NoticeKind.CAMPAIGN_HELD: gettext("A campaign is held"),
         NoticeKind.AUDIT_HEAD: gettext("The day’s head of the audit log"),
+        NoticeKind.FLOW_STEP: gettext("A step of a flow was reached"),
+        NoticeKind.STEP_SHIFTED: gettext("A time has shifted"),
     }
     return str(words[kind])
 

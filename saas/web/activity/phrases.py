@@ -24,18 +24,34 @@ PHRASES: Final[Mapping[str, Any]] = {
     "audit.exported": lazy_gettext("exported the audit log, entries %(first_no)s to %(last_no)s"),
     "audit.subscribed": lazy_gettext("subscribed to the daily head of the audit log"),
     "audit.unsubscribed": lazy_gettext("ended a subscription to the daily head of the audit log"),
+    "call_file.cancelled": lazy_gettext("cancelled the rest of a file of calls"),
+    "call_file.errors_downloaded": lazy_gettext("downloaded the error file of a file of calls"),
+    "call_file.finished": lazy_gettext("finished a file of calls"),
+    "call_file.started": lazy_gettext("uploaded a file of calls"),
     "campaign.archived": lazy_gettext("archived it"),
+    "campaign.begun": lazy_gettext("created the campaign from a template"),
     "campaign.commented": lazy_gettext("commented on revision %(revision)s"),
     "campaign.completed": lazy_gettext("finished: everybody is settled"),
     "campaign.created": lazy_gettext("created the campaign"),
     "campaign.described": lazy_gettext("changed its %(changed)s"),
+    "campaign.duplicated": lazy_gettext("created it as a copy of another campaign"),
+    "campaign.retimed": lazy_gettext("moved its start: the rules of its time zone have changed"),
     "campaign.held": lazy_gettext("held it until somebody decides"),
     "campaign.paused": lazy_gettext("paused it"),
     "campaign.renamed": lazy_gettext("renamed it"),
+    "campaign.restored": lazy_gettext("brought it back from the archive"),
     "campaign.resumed": lazy_gettext("resumed it"),
+    "gate.released": lazy_gettext("released a sendgate"),
+    "gate.released_by_link": lazy_gettext("released a sendgate, as the system behind it said"),
+    "campaign.start_switched": lazy_gettext("changed how it starts"),
     "campaign.started": lazy_gettext("started sending"),
     "campaign.stopped": lazy_gettext("finished stopping"),
     "campaign.stopping": lazy_gettext("stopped it"),
+    "category.archived": lazy_gettext("archived the category"),
+    "category.changed": lazy_gettext("changed the category"),
+    "category.created": lazy_gettext("made the category"),
+    "category.deleted": lazy_gettext("deleted a category"),
+    "category.restored": lazy_gettext("brought the category back"),
     "channel.archived": lazy_gettext("took the channel configuration out of use"),
     "channel.breaker_closed": lazy_gettext("goes on sending through the channel"),
     "channel.breaker_opened": lazy_gettext("stopped sending through the channel for a while"),
@@ -43,6 +59,7 @@ PHRASES: Final[Mapping[str, Any]] = {
     "channel.created": lazy_gettext("made the channel configuration"),
     "channel.dkim_made": lazy_gettext("made a DKIM key"),
     "channel.dkim_removed": lazy_gettext("removed the DKIM key"),
+    "channel.secret_rotated": lazy_gettext("made a new signing secret of the webhook"),
     "channel.tested": lazy_gettext("sent a test through the channel"),
     "channel.tried_now": lazy_gettext("had the channel tried at once"),
     "contact.unsubscribed": lazy_gettext("took an unsubscription in"),
@@ -95,6 +112,10 @@ PHRASES: Final[Mapping[str, Any]] = {
     "staff.invited": lazy_gettext("invited somebody into the agency (%(role)s)"),
     "staff.joined": lazy_gettext("joined the agency (%(role)s)"),
     "staff.taken": lazy_gettext("took access of somebody of the agency away"),
+    "template.changed": lazy_gettext("changed the words of the template"),
+    "template.deleted": lazy_gettext("deleted a template"),
+    "template.imported": lazy_gettext("made the template of a file"),
+    "template.saved": lazy_gettext("kept a campaign's draft as a template"),
     "workspace.changed": lazy_gettext("changed the workspace"),
     "workspace.created": lazy_gettext("made the workspace"),
     "workspace.moved": lazy_gettext("moved the workspace from %(from)s to %(to)s"),
@@ -102,7 +123,11 @@ PHRASES: Final[Mapping[str, Any]] = {
 
 
 # What an entry says was changed.
-_CHANGED: Final[Mapping[str, Any]] = {"description": lazy_gettext("description"), "tags": lazy_gettext("tags")}
+_CHANGED: Final[Mapping[str, Any]] = {
+    "category": lazy_gettext("category"),
+    "description": lazy_gettext("description"),
+    "tags": lazy_gettext("tags"),
+}
 
 
 class _Facts(dict[str, Any]):
@@ -112,9 +137,12 @@ class _Facts(dict[str, Any]):
         return "…"
 
 
+_NEVER_BEGAN: Final = lazy_gettext("ended before it began: its time was over, and nobody was sent anything")
+
+
 def phrase(action: str, facts: Mapping[str, Any]) -> str:
     """Return what was done. An action without a phrase of its own is told by its own word."""
-    known = PHRASES.get(action)
+    known = _NEVER_BEGAN if facts.get("began") is False else PHRASES.get(action)
     if known is None:
         return str(gettext("did: %(action)s", action=action.replace(".", ", ").replace("_", " ")))
     said = _Facts(facts)

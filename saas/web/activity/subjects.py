@@ -14,6 +14,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from saas.accounts.models import Account, ApiKey
 from saas.audiences.models import Audience, ContactList, Import
 from saas.audiences.policy import sees
+from saas.campaigns.desk.models import CampaignTemplate, Category
 from saas.campaigns.models import Campaign
 from saas.channels.models import ChannelConfiguration
 from saas.http.types import Context
@@ -63,6 +64,8 @@ _KINDS: Final[Mapping[str, _Kind]] = MappingProxyType(
             _anywhere(Action.CHANNEL_READ),
             "web_settings.channel",
         ),
+        "cat": _Kind(Category.category_id, Category.name, _anywhere(Action.CAMPAIGN_READ)),
+        "cpt": _Kind(CampaignTemplate.template_id, CampaignTemplate.name, _anywhere(Action.CAMPAIGN_READ)),
         "prj": _Kind(Project.project_id, Project.name, _with(Action.PROJECT_READ)),
         "key": _Kind(ApiKey.key_id, ApiKey.name, _with(Action.KEY_READ)),
         "wsp": _Kind(Workspace.tenant_id, Workspace.name, lambda *_: True),

@@ -22,6 +22,7 @@ from saas.kernel.ids import show
 from saas.permissions.types import Action
 from saas.web import forms, pager
 from saas.web.audiences import choices, rule_form, words
+from saas.web.audiences.drawn import drawn_rows
 from saas.web.audiences.rule_form import Row
 from saas.web.denied import unless_may, unless_may_somewhere
 from saas.web.refusals import beside, load
@@ -273,7 +274,7 @@ def _builder(context: Context, row: Audience | None, draft: _Draft) -> Response:
             "version": row.version, "updated_at": row.updated_at,
         },
         values=draft.values,
-        rows=None if draft.rows is None else _rows(draft, known),
+        rows=None if draft.rows is None else drawn_rows(draft.rows, draft.row_errors, known=known),
         errors=draft.errors,
         preserve=is_fragment() and request.form.get("do") == "refresh",
         count=_counted(row, draft),
@@ -299,22 +300,3 @@ def _list_name(context: Context, row: Audience | None, draft: _Draft) -> str:
         return lists.list_in(context.session, list_id, actor=context.actor).name
     except DomainError:
         return "" if row is None else choices.list_names(context, {row.list_id})[row.list_id]
-
-
-def _rows(draft: _Draft, known: dict[str, Known]) -> list[dict[str, Any]]:
-    """Return the rows as the template draws them: what can be chosen in each, and what is wrong with it."""
-    kinds = {key: item.kind for key, item in known.items()}
-    subjects = [("consent", gettext("Consent"))]
-    subjects += [(f"attribute:{key}", item.label) for key, item in known.items()]
-    return [
-        {
-            "no": no,
-            "row": row,
-            "kind": "consent" if row.subject == rule_form.CONSENT else str(kinds.get(row.key, "")),
-            "subjects": subjects if row.empty or row.subject in dict(subjects) else [*subjects, (row.subject, row.key)],
-            "ops": [(op, words.OPS[op]) for op in rule_form.ops_for(row, kinds)],
-            "takes_value": rule_form.takes_value(row),
-            "error": draft.row_errors.get(no),
-        }
-        for no, row in enumerate(draft.rows or [])
-    ]

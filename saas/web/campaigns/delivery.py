@@ -7,12 +7,13 @@ from math import inf
 from typing import Final
 
 import sqlalchemy as sa
-from flask_babel import gettext, ngettext
+from babel.dates import get_day_names
+from flask_babel import get_locale, gettext, ngettext
 
 from saas.campaigns import queries
 from saas.campaigns.models import Campaign
 from saas.campaigns.rules.document import Document, FrequencyCap, Wave
-from saas.campaigns.rules.quiet import Nights, QuietHours
+from saas.campaigns.rules.quiet import Nights, QuietHours, SendWindow
 from saas.campaigns.service.review import DocumentAltered, document_of
 from saas.campaigns.types import CampaignKind, CampaignState
 from saas.channels import queries as channels
@@ -20,7 +21,7 @@ from saas.http.types import Context
 from saas.kernel.ids import show
 from saas.kernel.moments import later
 from saas.ledger.models import Chunk, Run
-from saas.ledger.queries import Numbers
+from saas.ledger.queries.numbers import Numbers
 from saas.ledger.types import ChunkState, Exc, RunState
 from saas.notices import queries as alerts
 from saas.notices.types import AlertKind
@@ -89,6 +90,14 @@ def quiet_word(quiet: QuietHours | None) -> str:
     return str(gettext("%(start)s to %(end)s", start=quiet.words["from"], end=quiet.words["until"]))
 
 
+def window_word(window: SendWindow) -> str:
+    """Return a send window: "Mon, Fri, 09:00 to 17:00"."""
+    names = get_day_names("abbreviated", context="stand-alone", locale=get_locale())
+    days = ", ".join(names[day] for day in sorted(window.days))
+    start, end = window.words["from"], window.words["until"]
+    return str(gettext("%(days)s, %(start)s to %(end)s", days=days, start=start, end=end))
+
+
 def cap_of(workspace: Workspace) -> FrequencyCap | None:
     """Return the frequency cap from which campaigns of a workspace start."""
     if workspace.cap_messages is None or workspace.cap_days is None:
@@ -130,9 +139,9 @@ def _quiet(context: Context, campaign: Campaign, document: Document | None) -> l
 
 
 def _quiet_until(context: Context, document: Document | None) -> datetime | None:
-    if document is None or document.quiet is None:
+    if document is None or document.held_by is None:
         return None
-    return document.quiet.ends_at(context.now, document.time_zone)
+    return document.held_by.ends_at(context.now, document.time_zone)
 
 
 def _open_runs(context: Context, campaign: Campaign) -> Sequence[Run]:
@@ -161,6 +170,8 @@ def _next(context: Context, run: Run) -> Next:
 
 def _waiting(context: Context, document: Document | None, found: Next) -> list[str]:
     channel_id = found.run.channel_id
+    if channel_id is None:  # a step that sends nothing waits for no channel
+        return []
     state = health(context.session, [channel_id], now=context.now).get(channel_id, Health())
     if state.breaker is not BreakerState.CLOSED:
         why = words.health_word(state.reason)
@@ -237,7 +248,7 @@ def _forecast(
 
 
 def _nights(document: Document | None, start: datetime) -> Nights:
-    return Nights() if document is None else Nights.of(document.quiet, start=start, zone=document.time_zone)
+    return Nights() if document is None else Nights.of(document.held_by, start=start, zone=document.time_zone)
 
 
 def messages_of(numbers: Numbers) -> int:
@@ -248,7 +259,7 @@ def messages_of(numbers: Numbers) -> int:
 
 def _is_blocked(context: Context, campaign: Campaign, found: Sequence[Next]) -> bool:
     """Say whether nothing leaves now, and nobody knows when it will: a shut channel, the seal, no progress."""
-    ids = [one.run.channel_id for one in found]
+    ids = [one.run.channel_id for one in found if one.run.channel_id is not None]
     shut = [state for state in health(context.session, ids, now=context.now).values()
             if state.breaker is not BreakerState.CLOSED]  # fmt: skip
     if shut or is_sealed(context.session):

@@ -1,7 +1,7 @@
 """What changed since the last approval, in words; and why each sample person is shown (U7, U15)."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -15,7 +15,7 @@ from saas.audiences.rules import segment
 from saas.audiences.types import Known
 from saas.campaigns.rules.diff import Change, Mark, Part, Piece, lines, words
 from saas.campaigns.rules.document import FrequencyCap, Wave
-from saas.campaigns.rules.quiet import QuietHours
+from saas.campaigns.rules.quiet import QuietHours, SendWindow
 from saas.campaigns.rules.samples import Ask, Facet, FacetKind
 from saas.campaigns.service.changes import Changes
 from saas.channels import queries as channels
@@ -25,7 +25,12 @@ from saas.platform.db import bound_tenant
 from saas.web import words as said
 from saas.web.audiences.words import sentence
 from saas.web.campaigns import delivery
+from saas.web.campaigns.choices import late_word
+from saas.web.campaigns.round_words import recurrence_word
+from saas.web.campaigns.start_words import entry_word
+from saas.web.campaigns.step_looks import past_word
 
+_WAYS: Final = "next"  # what comes after a step is told of the flow, and changes no message
 _LONG: Final = frozenset({"content.html", "content.text"})
 # Sentences, in which single words change; other values are replaced as a whole.
 _WRITTEN: Final = frozenset({"content.subject", "content.preheader", "audience.rule", "name", "at"})
@@ -51,8 +56,10 @@ class Source:
 class Words:
     """Says documents' values in words, with what the workspace knows looked up once."""
 
-    def __init__(self, context: Context, zone: str) -> None:
+    def __init__(self, context: Context, zone: str, *, titles: Mapping[int, str] | None = None) -> None:
+        """titles: what steps are called, where a document has several."""
         self._session = context.session
+        self._titles = titles or {}
         self._known: Mapping[str, Known] = known_attributes(context.session)
         self._zone = ZoneInfo(zone)
         self._says: Mapping[str, Callable[[Any], str]] = {
@@ -62,18 +69,32 @@ class Words:
             "settings.waves": self._waves,
             "settings.frequency_cap": self._cap,
             "settings.quiet_hours": self._quiet,
+            "settings.send_window": lambda value: delivery.window_word(
+                SendWindow.of(value["days"], value["from"], value["until"])
+            ),
+            "settings.in_silence": lambda _: str(gettext("what would have left then is not sent")),
             "at": self._at,
+            "latest": self._at,
+            "publish_from": self._at,
+            "publish_until": self._at,
+            "settings.accepts_from": self._at,
+            "settings.accepts_until": self._at,
+            "settings.conversion": lambda value: str(value["event"]),
+            "settings.late": late_word,
+            "entry": entry_word,
+            "recurrence": recurrence_word,
+            "local_time": past_word,
             "payload": self._payload,
         }
 
-    def rows(self, found: Changes) -> list[Row]:
+    def rows(self, changes: Iterable[Change]) -> list[Row]:
         """Return what changed in short, one line each."""
-        return [self._row(change) for change in found.changes if change.field not in _LONG]
+        return [self._row(change) for change in changes if change.field not in _LONG]
 
     def sources(self, found: Changes) -> list[Source]:
         """Return which long texts changed, and how."""
         return [
-            Source(_label(change), change.step_no, lines(change.before or "", change.after or ""))
+            Source(self._title(change), change.step_no, lines(change.before or "", change.after or ""))
             for change in found.changes
             if change.field in _LONG
         ]
@@ -90,13 +111,20 @@ class Words:
         return _condition(facet, label)
 
     def _row(self, change: Change) -> Row:
-        old, new = (self._value(change.field, value) for value in (change.before, change.after))
+        old, new = (self.value(change.field, value) for value in (change.before, change.after))
         if change.field in _WRITTEN:
-            return Row(_label(change), words(old, new))
+            return Row(self._title(change), words(old, new))
         both = (Piece(Mark.REMOVED, old), Piece(Mark.SAME, " "), Piece(Mark.ADDED, new))
-        return Row(_label(change), [piece for piece in both if piece.text])
+        return Row(self._title(change), [piece for piece in both if piece.text])
 
-    def _value(self, field: str, value: Any) -> str:
+    def _title(self, change: Change) -> str:
+        name = _label(change)
+        if change.step_no is None or change.step_no not in self._titles:
+            return name
+        return f"{self._titles[change.step_no]}: {name[:1].lower()}{name[1:]}"
+
+    def value(self, field: str, value: Any) -> str:
+        """Return the value of a field of the document, by its path, in words."""
         if field == "settings.speed_per_hour":
             return delivery.speed_word(value)
         if value is None:
@@ -135,15 +163,21 @@ class Words:
         return f"{value['wall'].replace('T', ' ')} {said.city(value['zone'])}"
 
     def _payload(self, value: Sequence[Mapping[str, Any]]) -> str:
-        return ", ".join(f"{field['key']} ({field['kind']})" for field in value) or str(gettext("nothing"))
+        return ", ".join(_field_word(field) for field in value) or str(gettext("nothing"))
 
     def _label_of(self, attribute: str) -> str:
         return self._known[attribute].label if attribute in self._known else attribute
 
 
+def _field_word(field: Mapping[str, Any]) -> str:
+    needed = field.get("required", True)
+    missing = "" if needed else f", {gettext('may be missing')}"
+    return f"{field['key']} ({field['kind']}{missing})"
+
+
 def changed_steps(found: Changes) -> frozenset[int]:
     """Return the steps whose messages are not what they were."""
-    return frozenset(change.step_no for change in found.changes if change.step_no is not None)
+    return frozenset(change.step_no for change in found.changes if change.step_no is not None and change.field != _WAYS)
 
 
 def changed_parts(found: Changes) -> frozenset[str]:
@@ -159,11 +193,19 @@ def compared_steps(found: Changes) -> frozenset[int]:
         for change in found.changes
         if change.step_no is not None
         and change.step_no not in new
+        and change.field != _WAYS
         and change.part in {Part.CONTENT, Part.OTHER, Part.STEPS}
     )
 
 
 def _label(change: Change) -> str:
+    if change.field == "step":
+        return str(gettext("New message") if change.before is None else gettext("Message taken out"))
+    return label(change.field)
+
+
+def label(field: str) -> str:
+    """Return what a field of the document is called, by its path."""
     texts = {
         "audience.list_id": gettext("List"),
         "audience.rule": gettext("Audience rule"),
@@ -175,10 +217,13 @@ def _label(change: Change) -> str:
         "settings.waves": gettext("Waves"),
         "settings.frequency_cap": gettext("To a person"),
         "settings.quiet_hours": gettext("Quiet hours"),
+        "settings.send_window": gettext("Send window"),
+        "settings.in_silence": gettext("When nothing may leave"),
         "channel_id": gettext("Channel configuration"),
         "channel.from_name": gettext("From name"),
         "channel.from_address": gettext("From address"),
         "channel.reply_to": gettext("Reply to"),
+        "channel.url": gettext("Webhook address"),
         "content.subject": gettext("Subject"),
         "content.preheader": gettext("Preheader"),
         "content.html": gettext("HTML"),
@@ -186,10 +231,24 @@ def _label(change: Change) -> str:
         "name": gettext("Name of the step"),
         "payload": gettext("Fields of the call"),
         "workspace.name": gettext("Workspace"),
-        "step": gettext("New message") if change.before is None else gettext("Message taken out"),
+        "latest": gettext("No later than"),
+        "publish_from": gettext("Not before"),
+        "publish_until": gettext("Not after"),
+        "settings.accepts_from": gettext("Calls from"),
+        "settings.accepts_until": gettext("Calls until"),
+        "settings.conversion": gettext("What counts as a conversion"),
+        "entry": gettext("How people come in"),
+        "recurrence": gettext("Comes again"),
+        "settings.late": gettext("Late calls"),
+        "settings.also_waiting": gettext("Those who wait"),
+        "local_time": gettext("Whose clock"),
+        "channel.return_path": gettext("Return path"),
+        "channel.host": gettext("Mail server"),
+        "channel.dkim_domain": gettext("Signed by"),
+        "channel.dkim_selector": gettext("Key of the signature"),
     }
-    plain = change.field.partition(".")[2] or change.field
-    return str(texts.get(change.field) or plain.replace("_", " ").capitalize())
+    plain = field.partition(".")[2] or field
+    return str(texts.get(field) or plain.replace("_", " ").capitalize())
 
 
 def _absent(field: str) -> str:
@@ -197,9 +256,11 @@ def _absent(field: str) -> str:
     texts = {
         "settings.frequency_cap": delivery.cap_word(None),
         "settings.quiet_hours": delivery.quiet_word(None),
+        "settings.send_window": str(gettext("always")),
+        "settings.in_silence": str(gettext("it waits")),
         "step": "",
     }
-    return texts.get(field, str(gettext("nothing")))
+    return str(texts.get(field, gettext("nothing")))
 
 
 def _condition(facet: Facet, label: str) -> str:

@@ -1,47 +1,42 @@
 """Edit a draft as one form, ask for approval, take it back, open the next revision."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from flask import Blueprint, Response, request
 from flask_babel import gettext, ngettext
 
 from saas.accounts.queries import accounts
-from saas.audiences.queries.audiences import audiences
-from saas.audiences.queries.lists import lists
-from saas.audiences.types import Visibility
-from saas.audit.queries import entries_about
 from saas.campaigns import queries
 from saas.campaigns.models import Revision
 from saas.campaigns.rules.approval import NobodyToAsk
 from saas.campaigns.rules.draft import missing
 from saas.campaigns.rules.links import CodeWordMissing
-from saas.campaigns.schemas.campaigns import CampaignPatch, DraftIn
-from saas.campaigns.service import approval, submission
+from saas.campaigns.schemas.campaigns import CampaignPatch
+from saas.campaigns.service import approval, categories, submission
 from saas.campaigns.service import draft as drafts
 from saas.campaigns.service.defaults import filled, followed
 from saas.campaigns.service.requests import outside_names
 from saas.campaigns.service.submission import NotReady
 from saas.campaigns.types import CampaignKind
-from saas.channels import queries as channels
 from saas.channels.types import Purpose
 from saas.content.current import renderer
 from saas.http.shell import endpoint
 from saas.http.types import Context, Scope
-from saas.kernel.errors import Conflict, Fault, Stale
-from saas.kernel.ids import show
-from saas.kernel.paging import MAX_LIMIT, PageRequest
+from saas.kernel.errors import Fault
 from saas.permissions.types import Action
-from saas.tenants.queries import workspace
-from saas.web import forms, refusals
+from saas.web import forms
 from saas.web.account.routes import zones
-from saas.web.campaigns import delivery, draft_form, view
+from saas.web.campaigns import cards, choices, draft_choices, draft_form, live, saving, switching, view
 from saas.web.campaigns.found import Found, find
+from saas.web.campaigns.outline import place_of
+from saas.web.campaigns.start_words import start_word
 from saas.web.shell import go, page
 
 blp = Blueprint("web_draft", __name__, url_prefix="/w/<workspace>/campaigns/<campaign_id>")
 
 _MOST_NOTE: Final = 2000
-_ALL = PageRequest(MAX_LIMIT)
+_OF_DATES: Final = frozenset({"speed_per_hour", "waves"})
 
 
 @blp.get("/edit")
@@ -49,39 +44,33 @@ _ALL = PageRequest(MAX_LIMIT)
 def edit(context: Context, campaign_id: str) -> Response:
     """Show the draft as a form; what is locked leads to the page that says why."""
     found = find(context, campaign_id)
-    if found.revision.state not in view.EDITABLE:
-        text = gettext("Revision %(no)s is locked now.", no=found.revision.no)
-        return go("web_campaigns.show_campaign", campaign_id=found.id, text=text, kind="info")
+    away = saving.locked(found)
+    if away is not None:
+        return away
     return _form(context, found, draft_form.shown(found.revision.draft), {}, status=200)
 
 
 @blp.post("/edit")
 @endpoint(Scope.TENANT, Action.CAMPAIGN_WRITE)
 def save(context: Context, campaign_id: str) -> Response:
-    """Save the draft, complete or not; with `then=submit` ask for approval as well."""
+    """Save the draft, complete or not; `then` says what else: ask for approval, add a step, let it start otherwise."""
     found = find(context, campaign_id)
-    values = draft_form.typed(request.form)
-    body = {"draft": draft_form.draft_of(values, found.revision.draft)}
-    loaded = forms.load(DraftIn(), body, fields=draft_form.IN_BODY)
-    if loaded.errors:
-        errors = {name: refusals.in_words(text) for name, text in loaded.errors.items()}
-        return _form(context, found, values, errors, status=422)
-    try:
-        row = drafts.save(
-            context.session,
-            actor=context.actor,
-            campaign_id=found.campaign.campaign_id,
-            no=found.revision.no,
-            version=forms.version(),
-            draft=loaded.body["draft"],
-            now=context.now,
-        )
-    except (Stale, Conflict) as error:
-        context.session.rollback()
-        again = find(context, campaign_id)
-        return _form(context, again, values, {}, status=409, conflict=_conflict(context, again, error))
-    if request.form.get("then") == "submit":
-        return _submit(context, found, row)
+    values, draft = draft_form.typed(request.form), found.revision.draft
+    body = draft_form.draft_of(values, draft, kind=CampaignKind(found.campaign.kind))
+    if live.locks(context, found).begun:
+        body["steps"] = draft["steps"]  # they have a page of their own each, the only one too
+    saved = saving.save(context, found, body, fields=draft_form.fields_of(draft))
+    if saved.conflict:
+        return _form(context, find(context, campaign_id), values, {}, status=409, conflict=saved.conflict)
+    if saved.row is None:
+        return _form(context, found, values, saved.errors, status=422)
+    then = request.form.get("then")
+    if then == "submit":
+        return _submit(context, found, saved.row)
+    if then == "switch":
+        return switching.switch(context, found)
+    if then == "flow":
+        return go("web_steps.new", campaign_id=found.id, place=place_of(body["steps"][0]["step_no"], "sent"))
     return go("web_draft.edit", campaign_id=found.id, text=gettext("Saved."))
 
 
@@ -127,7 +116,8 @@ def rename(context: Context, campaign_id: str) -> Response:
     """Change the words about a campaign; they are not part of what is signed."""
     found = find(context, campaign_id)
     tags = [tag.strip() for tag in request.form.get("tags", "").split(",") if tag.strip()]
-    loaded = forms.load(CampaignPatch(), {**forms.typed("name", "description"), "tags": tags})
+    category = {"category_id": request.form["category_id"] or None} if "category_id" in request.form else {}
+    loaded = forms.load(CampaignPatch(), {**forms.typed("name", "description"), "tags": tags, **category})
     if loaded.errors:
         text = " ".join(loaded.errors.values())
         return go("web_campaigns.show_campaign", campaign_id=found.id, text=text, kind="error")
@@ -137,8 +127,16 @@ def rename(context: Context, campaign_id: str) -> Response:
         campaign_id=found.campaign.campaign_id,
         version=forms.version(),
         now=context.now,
-        **loaded.body,
+        **{word: loaded.body[word] for word in ("name", "description", "tags")},
     )
+    if "category_id" in loaded.body:
+        categories.categorise(
+            context.session,
+            actor=context.actor,
+            campaign_id=found.campaign.campaign_id,
+            category_id=loaded.body["category_id"],
+            now=context.now,
+        )
     return go("web_campaigns.show_campaign", campaign_id=found.id, text=gettext("Saved."))
 
 
@@ -169,22 +167,6 @@ def _submit(context: Context, found: Found, row: Revision) -> Response:
     return go("web_campaigns.show_campaign", campaign_id=found.id, text=text)
 
 
-def _conflict(context: Context, found: Found, error: Stale | Conflict) -> str:
-    """Say who was quicker, and what can be done about it."""
-    if isinstance(error, Conflict):
-        return error.detail
-    last = next((e for e in entries_about(context.session, found.id, limit=5) if e.action == "revision.edited"), None)
-    who = accounts(context.session, [last.actor_id]) if last is not None and last.actor_id else {}
-    name = next((row.name for row in who.values()), gettext("Somebody"))
-    return str(
-        gettext(
-            "%(name)s saved this while you were writing. What you typed stands below. Save again to put yours in its "
-            "place, or open theirs first.",
-            name=name,
-        )
-    )
-
-
 def _form(
     context: Context,
     found: Found,
@@ -194,6 +176,9 @@ def _form(
     status: int,
     conflict: str = "",
 ) -> Response:
+    faults, held = _checks(context, found), live.locks(context, found)
+    slim = draft_form.is_slim(found.revision.draft) and not held.begun  # what has begun can only be led on (R11)
+    flow = None if slim else _flow(context, found, faults)
     return page(
         "campaigns/edit.html",
         context,
@@ -202,36 +187,37 @@ def _form(
         campaign=found.campaign,
         revision=found.revision,
         badge=view.revision_badge(found.campaign, found.revision),
+        kind=found.campaign.kind,
         dated=found.campaign.kind == CampaignKind.DATED,
         marketing=found.campaign.purpose == Purpose.MARKETING,
+        slim=slim,
+        flow=flow,
+        stale=held.stale,
+        start=start_word(context.session, found.revision.draft, CampaignKind(found.campaign.kind)),
+        zone=found.revision.draft.get("time_zone") or followed(context.session, found.campaign).time_zone,
         values=values,
         errors=errors,
         conflict=conflict,
-        checks=[(_field(fault.pointer), fault.message) for fault in _checks(context, found)],
-        audiences=_audiences(context),
-        channels=_channels(context, found),
-        follows=_follows(context, found),
+        checks=[_check(fault, found) for fault in faults],
+        other_starts=switching.other_starts(found),
+        audiences=[*draft_choices.rest_of(context, found), *draft_choices.audiences(context)],
+        channels=choices.senders(context, found.campaign),
+        follows=draft_choices.follows(context, found),
         zones=zones(),
-        cap_uses=_cap_uses(context),
-        quiet_uses=_quiet_uses(context, found),
+        cap_uses=choices.cap_uses(context),
+        quiet_uses=choices.quiet_uses(context, found),
+        late_uses=choices.late_uses(),
         comments=[d for d in _decisions(context, found) if d[1].comment],
     )
 
 
-def _channels(context: Context, found: Found) -> list[tuple[str, str]]:
-    rows = channels.channels(context.session, _ALL, purpose=Purpose(found.campaign.purpose)).rows
-    return [(show("chn", row.channel_id), f"{row.name} · {row.from_name} <{row.from_address}>") for row in rows]
-
-
-def _follows(context: Context, found: Found) -> dict[str, str]:
-    """Return, as first choice of a field, what it follows as long as the draft says nothing of its own."""
-    defaults = followed(context.session, found.campaign)
-    whose = gettext("Follows project") if defaults.zone_of_project else gettext("Follows workspace")
-    words = {"time_zone": f"{whose}: {defaults.time_zone.replace('_', ' ')}", "channel_id": ""}
-    if defaults.channel_id is not None:
-        name = dict(_channels(context, found)).get(show("chn", defaults.channel_id), gettext("out of use"))
-        words["channel_id"] = gettext("Follows project: %(name)s", name=name)
-    return words
+def _flow(context: Context, found: Found, faults: Sequence[Fault]) -> cards.Flow:
+    draft = found.revision.draft
+    zone = draft.get("time_zone") or followed(context.session, found.campaign).time_zone
+    flow = cards.flow_of(context.session, draft, zone=zone, now=context.now)
+    held = live.locks(context, found)
+    flow = cards.with_moves(cards.with_faults(flow, faults, draft), draft, held=held.begun | held.placed)
+    return cards.with_locks(flow, begun=held.begun, placed=held.placed, shut=held.shut)
 
 
 def _checks(context: Context, found: Found) -> list[Fault]:
@@ -243,7 +229,7 @@ def _checks(context: Context, found: Found) -> list[Fault]:
             session, campaign=campaign, row=row, renderer=renderer(), actor=context.actor, now=context.now
         )
     kind, marketing = CampaignKind(found.campaign.kind), found.campaign.purpose == Purpose.MARKETING
-    draft = draft_form.draft_of(draft_form.shown(row.draft), row.draft)
+    draft = draft_form.draft_of(draft_form.shown(row.draft), row.draft, kind=kind)
     draft = filled(draft, followed(context.session, found.campaign))
     return [
         *missing(draft, kind=kind, marketing=marketing, now=context.now),
@@ -252,50 +238,18 @@ def _checks(context: Context, found: Found) -> list[Fault]:
     ]
 
 
-def _field(pointer: str) -> str:
-    return forms.field_of(pointer, draft_form.FIELDS)
-
-
-def _cap_uses(context: Context) -> list[tuple[str, str]]:
-    """Return where the frequency cap comes from, with what the workspace says now."""
-    said = delivery.cap_word(delivery.cap_of(workspace(context.session)))
-    return [
-        ("workspace", gettext("As the workspace says: %(cap)s", cap=said)),
-        ("own", gettext("As said here")),
-        ("none", gettext("No limit for this campaign")),
-    ]
-
-
-def _quiet_uses(context: Context, found: Found) -> list[tuple[str, str]]:
-    """Return where the quiet hours come from, with what the project says now."""
-    said = delivery.quiet_word(followed(context.session, found.campaign).quiet)
-    return [
-        ("project", gettext("Follows project: %(quiet)s", quiet=said)),
-        ("own", gettext("As said here")),
-        ("none", gettext("No quiet hours for this campaign")),
-    ]
-
-
-def _audiences(context: Context) -> list[tuple[str, str]]:
-    """Return what can be chosen: public audiences, and everybody of a list."""
-    session, actor = context.session, context.actor
-    found = [
-        (show("aud", row.audience_id), gettext("Audience: %(name)s", name=row.name))
-        for row in audiences(session, actor=actor, page=_ALL).rows
-        if row.visibility == Visibility.PUBLIC
-    ]
-    return found + [
-        (
-            show("lst", item.row.list_id),
-            ngettext(
-                "Everybody on %(name)s (one person)",
-                "Everybody on %(name)s (%(num)d people)",
-                item.member_count,
-                name=item.row.name,
-            ),
-        )
-        for item in lists(session, actor=actor, page=_ALL).rows
-    ]
+def _check(fault: Fault, found: Found) -> tuple[str, str, str]:
+    """Return a check as (where it leads on the page, what it is about, sentence)."""
+    draft = found.revision.draft
+    name = forms.field_of(fault.pointer, draft_form.fields_of(draft))
+    if name in _OF_DATES and found.campaign.kind != CampaignKind.DATED:
+        return "", "", fault.message  # the page has no such field; saving it takes the value out
+    index, steps = cards.index_of(fault.pointer), draft.get("steps") or []
+    if name or draft_form.is_slim(draft) or index is None or index >= len(steps):
+        return (f"f-{name}" if name else "", name, fault.message)
+    step = steps[index]
+    title = gettext("Step %(no)s, %(name)s", no=step["step_no"], name=step.get("name") or "")
+    return (f"step-{step['step_no']}", str(title), fault.message)
 
 
 def _decisions(context: Context, found: Found) -> list[tuple[str, Any]]:

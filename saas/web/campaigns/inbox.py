@@ -56,6 +56,7 @@ class Line:
     decision: str | None = None
     decided_at: datetime | None = None
     comment: str = ""
+    kind: str = ""
 
 
 def waiting(context: Context, *, project_id: UUID | None) -> list[Line]:
@@ -158,6 +159,7 @@ def _waits(each: Waiting, names: Mapping[UUID, str]) -> Line:
         own=each.own,
         signed=len(found.standing.counted) if found else 0,
         needed=found.asked.needed if found else 1,
+        kind=each.campaign.kind,
     )
 
 
@@ -174,6 +176,7 @@ def _line(campaign: Campaign, request: ApprovalRequest, row: Revision, name: str
         row.audience_count,
         signed=len(request.counted),
         needed=requirement_of(request.requirement).needed,
+        kind=campaign.kind,
     )
 
 
@@ -191,4 +194,5 @@ def _said(campaign: Campaign, decision: Approval, row: Revision, names: Mapping[
         decision=decision.decision,
         decided_at=decision.at,
         comment=decision.comment,
+        kind=campaign.kind,
     )

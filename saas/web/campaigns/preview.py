@@ -11,11 +11,11 @@ from markupsafe import Markup
 
 from saas.audiences.queries.contacts import contact_in
 from saas.campaigns.models import Campaign, Revision
+from saas.campaigns.service.resolving import content_of
 from saas.campaigns.service.review import rendered_for, rendered_veiled
-from saas.campaigns.service.submission import content_of
 from saas.channels.types import Purpose
 from saas.content.current import renderer
-from saas.content.service import merge_row, render_email
+from saas.content.service.letters import merge_row, render_email
 from saas.content.types import Rendered, RenderFailure
 from saas.http.types import Context
 from saas.kernel.errors import NotFound

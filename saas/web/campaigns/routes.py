@@ -1,98 +1,52 @@
 """The list of campaigns, a new one, one campaign's overview with its numbers, and its controls."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
-from uuid import UUID
+from collections.abc import Callable
+from typing import Any
 
 from flask import Blueprint, Response, request
 from flask_babel import gettext
-from marshmallow import ValidationError
 
 from saas.accounts.queries import accounts
 from saas.campaigns import queries
+from saas.campaigns.desk import queries as desk
 from saas.campaigns.models import Campaign, Revision
-from saas.campaigns.schemas.campaigns import CampaignIn, CampaignsArguments
+from saas.campaigns.rules.copies import copy_name
+from saas.campaigns.rules.lifecycle import is_active
 from saas.campaigns.service import control, draft
+from saas.campaigns.service.rounds import rounds_of_row
 from saas.campaigns.types import CampaignKind, CampaignState
 from saas.http.shell import endpoint
 from saas.http.types import Context, Scope
-from saas.kernel.errors import Invalid
-from saas.kernel.ids import show
-from saas.kernel.paging import MAX_LIMIT, PageRequest
-from saas.ledger import queries as ledger
-from saas.ledger.queries import Numbers
 from saas.permissions.types import Action
 from saas.reports import queries as reports
-from saas.reports.schemas import REASONS
-from saas.tenants import queries as tenants
-from saas.tenants.models import Project
-from saas.web import forms, pager
-from saas.web.campaigns import decide, delivery, view
+from saas.reports.schemas.reports import REASONS
+from saas.web import pager
+from saas.web.campaigns import begin, coming, decide, delivery, listing, onward, view, watch
 from saas.web.campaigns.found import Found, find
+from saas.web.campaigns.round_words import recurrence_word
 from saas.web.shell import go, page
 
 blp = Blueprint("web_campaigns", __name__, url_prefix="/w/<workspace>")
 
-_PER_PAGE: Final = 25
-# States of the chips, in the order of a campaign's life.
-_CHIPS: Final = (
-    CampaignState.DRAFT,
-    CampaignState.SCHEDULED,
-    CampaignState.ACTIVE,
-    CampaignState.PAUSED,
-    CampaignState.HELD,
-    CampaignState.STOPPING,
-    CampaignState.STOPPED,
-    CampaignState.COMPLETED,
-    CampaignState.ARCHIVED,
+blp.add_url_rule("/campaigns", "index", listing.index)
+blp.add_url_rule("/campaigns/bulk", "bulk", listing.bulk, methods=["POST"])
+blp.add_url_rule("/campaigns/new", "new", begin.new)
+blp.add_url_rule("/campaigns/new", "create", begin.create, methods=["POST"])
+blp.add_url_rule("/campaigns/templates", "templates", begin.template_list)
+blp.add_url_rule("/campaigns/templates/import", "import_template", begin.import_template, methods=["POST"])
+blp.add_url_rule("/campaigns/templates/<template_id>", "export_template", begin.export_template)
+blp.add_url_rule("/campaigns/templates/<template_id>", "change_template", begin.change_template, methods=["POST"])
+blp.add_url_rule(
+    "/campaigns/templates/<template_id>/delete", "delete_template", begin.delete_template, methods=["POST"]
 )
-_UNDER_WAY: Final = frozenset({CampaignState.ACTIVE, CampaignState.PAUSED, CampaignState.STOPPING, CampaignState.HELD})
-
-
-@blp.get("/campaigns")
-@endpoint(Scope.TENANT, Action.CAMPAIGN_READ)
-def index(context: Context) -> Response:
-    """List campaigns, newest first."""
-    args = _arguments()
-    wanted = queries.CampaignFilter(args["state"], args["project_id"], args["q"].strip())
-    found = queries.campaigns(context.session, actor=context.actor, wanted=wanted, page=pager.wanted(limit=_PER_PAGE))
-    newest = queries.newest_revisions(context.session, [row.campaign_id for row in found.rows])
-    makers = accounts(context.session, [row.created_by for row in found.rows if row.created_by])
-    counts = queries.counts_by_state(context.session, actor=context.actor)
-    return page(
-        "campaigns/index.html",
-        context,
-        rows=[_row(context, row, newest[row.campaign_id], makers) for row in found.rows],
-        chips=[(state.value, counts[state]) for state in _CHIPS if counts.get(state)],
-        total=sum(count for state, count in counts.items() if state is not CampaignState.ARCHIVED),
-        state=args["state"],
-        q=args["q"],
-        paging=pager.around(found, state=args["state"].value if args["state"] else None, q=args["q"]),
-    )
-
-
-@blp.get("/campaigns/new")
-@endpoint(Scope.TENANT, Action.CAMPAIGN_WRITE)
-def new(context: Context) -> Response:
-    """Show the form for a new campaign."""
-    return _new(context, {"kind": "dated", "purpose": "marketing"}, {}, status=200)
-
-
-@blp.post("/campaigns/new")
-@endpoint(Scope.TENANT, Action.CAMPAIGN_WRITE)
-def create(context: Context) -> Response:
-    """Make a campaign and go on to its draft."""
-    typed = forms.typed("name", "description", "project_id", "kind", "purpose")
-    loaded = forms.load(CampaignIn(), typed)
-    errors = loaded.errors
-    if not errors:
-        try:
-            row = draft.create(context.session, actor=context.actor, now=context.now, **loaded.body)
-        except Invalid as error:
-            errors = forms.errors_of(error)
-        else:
-            return go("web_draft.edit", campaign_id=show("cam", row.campaign_id))
-    return _new(context, typed, errors, status=422)
+blp.add_url_rule("/campaigns/<campaign_id>/duplicate", "duplicate", begin.duplicate, methods=["POST"])
+blp.add_url_rule(
+    "/campaigns/<campaign_id>/save-as-template", "save_as_template", begin.save_as_template, methods=["POST"]
+)
+blp.add_url_rule("/campaigns/<campaign_id>/resume", "ask_resume", onward.ask_resume)
+blp.add_url_rule("/campaigns/<campaign_id>/resume", "resume", onward.resume, methods=["POST"])
+blp.add_url_rule("/campaigns/<campaign_id>/extend", "extend", onward.extend, methods=["POST"])
+blp.add_url_rule("/campaigns/<campaign_id>/send-to-rest", "send_to_rest", onward.send_to_rest, methods=["POST"])
 
 
 @blp.get("/campaigns/<campaign_id>")
@@ -110,7 +64,12 @@ def show_campaign(context: Context, campaign_id: str) -> Response:
         preview=_previewed(found.revision, published),
         revisions=queries.revisions(context.session, found.campaign.campaign_id),
         maker=_maker(context, found.campaign),
+        **_desk(context, found),
+        **onward.offers(context, found),
         lead=view.lead(context.settings.publish_lead_s),
+        **watch.values(context, found),
+        rounds_all=rounds_of_row(published, now=context.now),
+        rule_word=recurrence_word,
     )
 
 
@@ -133,6 +92,7 @@ def people(context: Context, campaign_id: str) -> Response:
     known = {name for name, _ in view.STATES}
     state = request.args.get("state") if request.args.get("state") in known else None
     reason = request.args.get("reason") if request.args.get("reason") in REASONS else None
+    step_no = watch.step_asked()
     rows = reports.people(
         context.session,
         actor=context.actor,
@@ -140,6 +100,7 @@ def people(context: Context, campaign_id: str) -> Response:
         state=state,
         reason=reason,
         page=pager.wanted(),
+        step_no=step_no,
     )
     return page(
         "campaigns/people.html",
@@ -149,7 +110,9 @@ def people(context: Context, campaign_id: str) -> Response:
         rows=rows.rows,
         state=state,
         reason=reason,
-        paging=pager.around(rows, state=state, reason=reason),
+        step=step_no,
+        step_name=watch.step_name(context, found, step_no),
+        paging=pager.around(rows, state=state, reason=reason, step=str(step_no) if step_no else None),
         masked=not context.actor.may(Action.CONTACT_READ, found.campaign.project_id),
     )
 
@@ -160,13 +123,6 @@ def pause(context: Context, campaign_id: str) -> Response:
     """Hold everything."""
     text = gettext("Paused. Messages that were on their way are counted; nobody gets anything twice when it goes on.")
     return _act(context, control.pause, campaign_id, text)
-
-
-@blp.post("/campaigns/<campaign_id>/resume")
-@endpoint(Scope.TENANT, Action.CAMPAIGN_CONTROL)
-def resume(context: Context, campaign_id: str) -> Response:
-    """Go on with those who were not served yet."""
-    return _act(context, control.resume, campaign_id, gettext("It goes on with those who were not served yet."))
 
 
 @blp.post("/campaigns/<campaign_id>/stop")
@@ -184,32 +140,11 @@ def archive(context: Context, campaign_id: str) -> Response:
     return _act(context, draft.archive, campaign_id, gettext("Archived. It stands under the state Archived."))
 
 
-def _arguments() -> dict[str, Any]:
-    """Return how the list is narrowed; what cannot be read is left out."""
-    given = {name: value for name, value in request.args.items() if name in {"state", "project_id", "q"}}
-    schema = CampaignsArguments()
-    try:
-        return dict(schema.load(given))
-    except ValidationError as error:
-        return dict(schema.load({name: value for name, value in given.items() if name not in error.messages}))
-
-
-def _row(context: Context, row: Campaign, newest: Revision, makers: Mapping[UUID, Any]) -> dict[str, Any]:
-    numbers = _numbers(context, row) if CampaignState(row.state) in _UNDER_WAY else None
-    return {
-        "campaign": row,
-        "id": show("cam", row.campaign_id),
-        "revision": newest,
-        "badge": view.revision_badge(row, newest),
-        "maker": makers[row.created_by].name if row.created_by else "",
-        "numbers": numbers,
-        "dated": row.kind == CampaignKind.DATED,
-    }
-
-
-def _numbers(context: Context, row: Campaign) -> Numbers | None:
-    runs = [run.run_id for run in ledger.runs_of(context.session, row.campaign_id)]
-    return ledger.total(list(ledger.numbers(context.session, runs).values())) if runs else None
+@blp.post("/campaigns/<campaign_id>/restore")
+@endpoint(Scope.TENANT, Action.CAMPAIGN_WRITE)
+def restore(context: Context, campaign_id: str) -> Response:
+    """Bring an archived campaign back to the state that it had."""
+    return _act(context, draft.restore, campaign_id, gettext("It is back as it was."))
 
 
 def _facts(context: Context, found: Found) -> dict[str, Any]:
@@ -219,10 +154,17 @@ def _facts(context: Context, found: Found) -> dict[str, Any]:
         "revision": found.revision,
         "badge": view.revision_badge(found.campaign, found.revision),
         **decide.facts(context, found),
-        "editable": found.revision.state in view.EDITABLE,
+        "editable": found.revision.state in view.EDITABLE and _may_change(found),
         "live": found.campaign.state in view.LIVE,
         "opens": _opens(context, found),
     }
+
+
+def _may_change(found: Found) -> bool:
+    """Say whether a draft could take effect: also of what is completed with dates, which can be extended (R11)."""
+    campaign = found.campaign
+    dated = CampaignKind(campaign.kind) is CampaignKind.DATED
+    return campaign.state not in view.OVER or (dated and campaign.state == CampaignState.COMPLETED)
 
 
 def _opens(context: Context, found: Found) -> bool:
@@ -240,7 +182,22 @@ def _progress(context: Context, found: Found) -> dict[str, Any]:
         "parts": [(name, getattr(numbers, name), tint) for name, tint in view.STATES] if numbers else [],
         "balance": view.balance(numbers) if numbers else "",
         "pace": delivery.pace(context, found.campaign, numbers),
+        "messages": coming.messages(context, found.campaign, numbers, begun={step.step_no for step in report.steps}),
         "reason_word": view.reason_word,
+    }
+
+
+def _desk(context: Context, found: Found) -> dict[str, Any]:
+    """Return what the campaign is sorted by, and the choices of changing that, of copies and of templates."""
+    category_id = found.campaign.category_id
+    known = desk.categories_of(context.session, [category_id])
+    return {
+        "category": view.category_mark(known.get(category_id)),
+        "categories": listing.offered_categories(context, besides=category_id),
+        "places": listing.projects(context),
+        "copy_name": copy_name(found.campaign.name),
+        "is_active": is_active(CampaignState(found.campaign.state)),
+        "keeps_templates": context.actor.may(Action.CAMPAIGN_WRITE),
     }
 
 
@@ -260,12 +217,3 @@ def _act(context: Context, act: Callable[..., Campaign], campaign_id: str, text:
     found = find(context, campaign_id)
     act(context.session, actor=context.actor, campaign_id=found.campaign.campaign_id, now=context.now)
     return go("web_campaigns.show_campaign", campaign_id=found.id, text=text)
-
-
-def _new(context: Context, typed: dict[str, str], errors: dict[str, str], *, status: int) -> Response:
-    return page("campaigns/new.html", context, status=status, projects=_projects(context), typed=typed, errors=errors)
-
-
-def _projects(context: Context) -> list[Project]:
-    only = context.actor.projects(Action.CAMPAIGN_WRITE)
-    return list(tenants.projects(context.session, only=only, page=PageRequest(MAX_LIMIT)).rows)

@@ -1,7 +1,8 @@
 """What both review pages show, in a workspace and by mail link: facts, changes, messages, people, checks."""
 
-from collections.abc import Callable
-from typing import Any
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -9,18 +10,26 @@ from flask import request
 from flask_babel import gettext
 
 from saas.accounts.queries import accounts
+from saas.campaigns import queries
 from saas.campaigns.models import Campaign, Revision
 from saas.campaigns.service import changes
 from saas.campaigns.service import review as reviews
 from saas.campaigns.service.changes import Changes
-from saas.campaigns.types import RevisionState
+from saas.campaigns.service.live_edit import too_late
+from saas.campaigns.types import CampaignKind, RevisionState
 from saas.channels import queries as channels
 from saas.channels.rules import fingerprint_of
 from saas.content.current import renderer
 from saas.http.types import Context
 from saas.sending.queries import quota
 from saas.web import words
-from saas.web.campaigns import delivery, differs, view
+from saas.web.campaigns import cards, delivery, differs, draft_form, view
+from saas.web.campaigns.flow_changes import FlowChanges
+from saas.web.campaigns.round_words import recurrence_word, rounds_word
+from saas.web.campaigns.start_words import start_word
+from saas.web.campaigns.terms import Terms
+
+_OF_FLOWS: Final = frozenset({"start", "next"})  # of one message alone they say nothing
 
 Frame = Callable[[int, int, UUID | None], str]
 Person = Callable[[int], str]
@@ -42,7 +51,10 @@ def values(context: Context, campaign: Campaign, row: Revision, *, frame: Frame,
         now=context.now,
     )
     differ = changes.changes(context.session, actor=context.actor, campaign=campaign, row=row)
-    said = differs.Words(context, found.time_zone or "UTC")
+    flow = _flow(context, row, found)
+    titles = {no: str(gettext("Step %(no)s, %(name)s", no=no, name=card.name)) for no, card in flow.cards.items()}
+    said = differs.Words(context, found.time_zone or "UTC", titles=titles if len(titles) > 1 else {})
+    stands = Terms(context, document_raw(row), said)
     return {
         "campaign": campaign,
         "revision": row,
@@ -50,7 +62,13 @@ def values(context: Context, campaign: Campaign, row: Revision, *, frame: Frame,
         "sample": _sample_no(found),
         "sees_people": reviews.may_see(context.actor, campaign),
         "changes": differ,
-        "change_rows": said.rows(differ),
+        "change_rows": _change_rows(context, row, differ, said),
+        "flow": None if draft_form.is_slim(document_raw(row)) else flow,
+        "terms": stands.of_campaign(),
+        "step_terms": stands.of_steps(),
+        "rounds_word": rounds_word,
+        "rule_word": recurrence_word,
+        "start": start_word(context.session, document_raw(row), CampaignKind(campaign.kind)),
         "change_sources": said.sources(differ),
         "compared": differs.compared_steps(differ),
         "folds": _folds(differ, found),
@@ -59,15 +77,38 @@ def values(context: Context, campaign: Campaign, row: Revision, *, frame: Frame,
         "person": person,
         "times": _times(context, found),
         "fingerprint": view.fingerprint(row.content_hash),
-        "checks": _checks(context, row, found),
+        "checks": [*_check_begun(context, campaign, row), *_checks(context, row, found)],
         "reason_word": view.reason_word,
         "speed_word": delivery.speed_word,
         "waves_word": delivery.waves_word,
         "cap_word": delivery.cap_word,
         "quiet_word": delivery.quiet_word,
+        "window_word": delivery.window_word,
         "span_word": delivery.span_word,
         "lead": view.lead(context.settings.publish_lead_s),
     }
+
+
+def document_raw(row: Revision) -> Mapping[str, Any]:
+    """Return a submitted document as it was written."""
+    found: Mapping[str, Any] = json.loads(row.document or b"{}")
+    return found
+
+
+def _flow(context: Context, row: Revision, found: reviews.Review) -> cards.Flow:
+    return cards.flow_of(context.session, document_raw(row), zone=found.time_zone or "UTC", now=context.now)
+
+
+def _change_rows(context: Context, row: Revision, differ: Changes, said: differs.Words) -> list[differs.Row]:
+    """Return what changed in short: of a flow its steps first, then what is left to tell."""
+    if differ.since_no is None:
+        return []
+    before = queries.revision(context.session, campaign_id=row.campaign_id, no=differ.since_no)
+    documents = document_raw(before), document_raw(row)
+    if all(draft_form.is_slim(document) for document in documents):
+        return said.rows(change for change in differ.changes if change.field not in _OF_FLOWS)
+    flow = FlowChanges(context.session, *documents, now=context.now)
+    return [*flow.rows(), *said.rows(change for change in differ.changes if not flow.says(change))]
 
 
 def _folds(differ: Changes, found: reviews.Review) -> frozenset[str]:
@@ -107,8 +148,21 @@ def _checks(context: Context, row: Revision, found: reviews.Review) -> list[tupl
     """Return what was looked at, as (kind, sentence); what needs attention first."""
     people = [*_check_people(row, found), *_check_quota(context, found)]
     times = [*_check_time(row, found), *_check_quiet(context, row, found)]
-    looked = [*people, *times, *_check_channels(context, row), *_check_messages(found)]
+    looked = dict.fromkeys([*people, *times, *_check_channels(context, row), *_check_messages(found)])
     return sorted(looked, key=lambda check: check[0] == "ok")
+
+
+def _check_begun(context: Context, campaign: Campaign, row: Revision) -> list[tuple[str, str]]:
+    """Say where a revision that waits to be signed or published came too late (R9)."""
+    if RevisionState(row.state) not in {RevisionState.IN_REVIEW, RevisionState.APPROVED}:
+        return []
+    if not too_late(context.session, campaign, row):
+        return []
+    text = gettext(
+        "A step that it changes has begun meanwhile, so it can be neither signed nor published. Ask for changes: "
+        "back in editing, what is still possible can be carried over."
+    )
+    return [("bad", text)]
 
 
 def _check_people(row: Revision, found: reviews.Review) -> list[tuple[str, str]]:
@@ -168,7 +222,7 @@ def _check_quiet(context: Context, row: Revision, found: reviews.Review) -> list
 
 def _check_channels(context: Context, row: Revision) -> list[tuple[str, str]]:
     found = []
-    for step in reviews.document_of(row).steps:
+    for step in reviews.document_of(row).messages:
         live = channels.find(context.session, step.channel_id)
         if live is None or live.archived_at is not None:
             found.append(("bad", gettext("The channel configuration of “%(step)s” is gone.", step=step.name)))

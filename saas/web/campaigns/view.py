@@ -6,10 +6,11 @@ from typing import Final
 
 from flask_babel import gettext, ngettext
 
+from saas.campaigns.desk.models import Category
 from saas.campaigns.models import Campaign, Revision
 from saas.campaigns.rules.lifecycle import FINAL, campaign_moves, revision_moves
-from saas.campaigns.types import CampaignMove, CampaignState, RevisionMove, RevisionState
-from saas.ledger.queries import Numbers
+from saas.campaigns.types import CampaignKind, CampaignMove, CampaignState, RevisionMove, RevisionState, Tone
+from saas.ledger.queries.numbers import Numbers
 from saas.permissions.types import Action, Actor
 from saas.web import words
 
@@ -22,6 +23,7 @@ _RIGHTS: Final[Mapping[str, Action]] = {
     CampaignMove.RESUME: Action.CAMPAIGN_CONTROL,
     CampaignMove.STOP: Action.CAMPAIGN_CONTROL,
     CampaignMove.ARCHIVE: Action.CAMPAIGN_WRITE,
+    CampaignMove.RESTORE: Action.CAMPAIGN_WRITE,
     RevisionMove.SUBMIT: Action.CAMPAIGN_SUBMIT,
     RevisionMove.WITHDRAW: Action.CAMPAIGN_SUBMIT,
     RevisionMove.APPROVE: Action.CAMPAIGN_APPROVE,
@@ -39,6 +41,16 @@ STATES: Final = (
     ("uncertain", "st-unknown"),
     ("open", "st-scheduled"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A category as pages mark it."""
+
+    name: str
+    letter: str
+    colour: str
+    archived: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +80,8 @@ def with_publish(found: Moves, *, may: bool) -> Moves:
 def revision_badge(campaign: Campaign, revision: Revision) -> str | None:
     """Return the word of the second badge: where the newest revision stands, when the campaign's own does not say."""
     state = RevisionState(revision.state)
+    if campaign.state == CampaignState.ARCHIVED:
+        return None
     changing = CampaignState(campaign.state) is not CampaignState.DRAFT
     texts = {
         RevisionState.EDITING: gettext("Change being edited") if changing else None,
@@ -80,6 +94,53 @@ def revision_badge(campaign: Campaign, revision: Revision) -> str | None:
     return texts.get(state)
 
 
+def kind_word(kind: CampaignKind) -> str:
+    """Return how campaigns of a kind start, in a word or two."""
+    texts = {
+        CampaignKind.DATED: gettext("Dated"),
+        CampaignKind.API: gettext("On call"),
+        CampaignKind.FLOWING: gettext("Flowing"),
+    }
+    return str(texts.get(kind, kind.value.capitalize()))
+
+
+def tone_word(tone: str) -> str:
+    """Return the name of a colour."""
+    texts = {
+        Tone.INK: gettext("Ink"),
+        Tone.TEAL: gettext("Teal"),
+        Tone.AMBER: gettext("Amber"),
+        Tone.PLUM: gettext("Plum"),
+        Tone.MOSS: gettext("Moss"),
+        Tone.VIOLET: gettext("Violet"),
+        Tone.RUST: gettext("Rust"),
+        Tone.SLATE: gettext("Slate"),
+    }
+    return str(texts[Tone(tone)])
+
+
+def category_mark(row: Category | None) -> Mark | None:
+    """Return a category as pages mark it: its first letter on its colour, and its name."""
+    if row is None:
+        return None
+    return Mark(row.name, row.name[:1].upper(), f"c{list(Tone).index(Tone(row.tone)) + 1}", row.archived_at is not None)
+
+
+def place_word(pointer: str) -> str:
+    """Return a place of a draft as people call it."""
+    parts = pointer.strip("/").split("/")
+    texts = {
+        "audience_id": gettext("audience"),
+        "list_id": gettext("list"),
+        "channel_id": gettext("channel configuration"),
+        "campaign_id": gettext("campaign"),
+    }
+    what = str(texts.get(parts[-1], parts[-1]))
+    if parts[0] == "steps" and len(parts) > 1 and parts[1].isdecimal():
+        return str(gettext("step %(no)s, %(what)s", no=int(parts[1]) + 1, what=what))
+    return what
+
+
 def reason_word(reason: str) -> str:
     """Return why somebody was skipped, failed or is uncertain, as a sentence."""
     texts = {
@@ -89,6 +150,9 @@ def reason_word(reason: str) -> str:
         "no_address": gettext("Has no email address"),
         "erased": gettext("Was erased on request"),
         "capped": gettext("Had enough messages lately"),
+        "quiet_hours": gettext("Would have left when nothing may leave"),
+        "too_late": gettext("The latest useful time of the step had passed"),
+        "skipped_on_resume": gettext("Its time had passed; whoever resumed the campaign chose to skip it"),
         "quota": gettext("The workspace's messages of this month are used up"),
         "poison": gettext("The sender ended twice over this one message"),
         "refused_by_recipient": gettext("The receiving server refused this recipient"),
@@ -100,7 +164,7 @@ def reason_word(reason: str) -> str:
         "sender_died": gettext("The sender ended between sending and writing it down"),
         "no_answer": gettext("The connection broke after the message was handed over"),
         "deferred": gettext("The receiving server asked to try later"),
-        "channel_down": gettext("The mail server did not answer"),
+        "channel_down": gettext("The server did not answer"),
         "given_back": gettext("Given back before it was sent"),
         "rejected": gettext("Refused by the receiving server"),
         "render_failed": gettext("The message could not be made"),

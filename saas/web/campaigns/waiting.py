@@ -20,6 +20,7 @@ class Waiting:
     asked_at: datetime | None
     planned_at: datetime | None
     count: int | None
+    kind: str
 
 
 def waiting(context: Context) -> list[Waiting]:
@@ -36,6 +37,7 @@ def waiting(context: Context) -> list[Waiting]:
             each.revision.submitted_at,
             each.revision.planned_at,
             each.revision.audience_count,
+            each.campaign.kind,
         )
         for each in found
     ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sized
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from flask import Blueprint, Response
@@ -10,8 +11,10 @@ from flask_babel import gettext
 from saas.audiences.queries.audiences import audiences
 from saas.audiences.queries.lists import lists
 from saas.campaigns import queries
+from saas.campaigns.desk import queries as desk
 from saas.campaigns.models import Campaign, Revision
-from saas.campaigns.types import CampaignState
+from saas.campaigns.service.rounds import rounds_of_row
+from saas.campaigns.types import CampaignKind, CampaignState, RevisionState
 from saas.channels.queries import channels
 from saas.http.shell import endpoint
 from saas.http.types import Context, Scope
@@ -51,7 +54,7 @@ def show(context: Context) -> Response:
         first_name=context.actor.name.split()[0] if context.actor.name else "",
         waiting=mine[:_SHOWN],
         waiting_count=len(mine),
-        coming=_some(context, CampaignState.SCHEDULED) if reads else [],
+        coming=_coming(context) if reads else [],
         running=_some(context, CampaignState.ACTIVE) if reads else [],
         reads=reads,
         tasks=tasks,
@@ -60,23 +63,46 @@ def show(context: Context) -> Response:
     )
 
 
+def _coming(context: Context) -> list[dict[str, Any]]:
+    """Return what is scheduled, and the next rounds of what comes again."""
+    again = [line for line in _all(context, CampaignState.ACTIVE) if line["next"] is not None]
+    return _first([*_all(context, CampaignState.SCHEDULED), *(line | {"at": line["next"]} for line in again)])
+
+
 def _some(context: Context, state: CampaignState) -> list[dict[str, Any]]:
-    wanted = queries.CampaignFilter(state)
-    rows = queries.campaigns(context.session, actor=context.actor, wanted=wanted, page=PageRequest(50)).rows
+    return _first(_all(context, state))
+
+
+def _first(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(found, key=lambda line: (line["at"] is None, line["at"]))[:_SHOWN]
+
+
+def _all(context: Context, state: CampaignState) -> list[dict[str, Any]]:
+    wanted = desk.CampaignFilter(state)
+    rows = desk.campaigns(context.session, actor=context.actor, wanted=wanted, page=PageRequest(50)).rows
     newest = queries.newest_revisions(context.session, [row.campaign_id for row in rows])
-    found = [_line(row, newest[row.campaign_id]) for row in rows]
-    found.sort(key=lambda line: (line["at"] is None, line["at"]))
-    return found[:_SHOWN]
+    return [_line(context, row, newest[row.campaign_id]) for row in rows]
 
 
-def _line(row: Campaign, newest: Revision) -> dict[str, Any]:
+def _line(context: Context, row: Campaign, newest: Revision) -> dict[str, Any]:
+    again = _next_round(context, row, newest)
     return {
         "campaign": row,
         "id": public_id("cam", row.campaign_id),
         "badge": view.revision_badge(row, newest),
-        "at": newest.effective_at or newest.planned_at,
+        "at": again or newest.effective_at or newest.planned_at,
+        "next": again,
         "count": newest.audience_count,
     }
+
+
+def _next_round(context: Context, row: Campaign, newest: Revision) -> datetime | None:
+    """Return when the next round of an active campaign that comes again begins."""
+    if row.kind != CampaignKind.DATED or row.state != CampaignState.ACTIVE:
+        return None
+    is_live = newest.state == RevisionState.PUBLISHED
+    found = rounds_of_row(newest if is_live else queries.published(context.session, row.campaign_id), now=context.now)
+    return found.next[0] if found is not None and found.next else None
 
 
 def _tasks(context: Context) -> list[Task]:
@@ -91,6 +117,6 @@ def _tasks(context: Context) -> list[Task]:
         (Action.AUDIENCE_READ, gettext("Make an audience"), "audiences", Action.AUDIENCE_WRITE,
          lambda: audiences(session, actor=actor, page=_ONE).rows),
         (Action.CAMPAIGN_READ, gettext("Create a campaign"), "campaigns", Action.CAMPAIGN_WRITE,
-         lambda: queries.counts_by_state(session, actor=actor)),
+         lambda: desk.counts_by_state(session, actor=actor)),
     ]  # fmt: skip
     return [Task(label, path, len(rows()) > 0, right) for see, label, path, right, rows in tasks if may(see)]

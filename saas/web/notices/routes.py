@@ -32,6 +32,8 @@ _ICONS: Final = {
     NoticeKind.KEY_OWNER_LEFT: "key-round",
     NoticeKind.CAMPAIGN_HELD: "octagon-x",
     NoticeKind.AUDIT_HEAD: "fingerprint",
+    NoticeKind.FLOW_STEP: "flag",
+    NoticeKind.STEP_SHIFTED: "clock",
 }
 
 

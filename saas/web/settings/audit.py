@@ -21,9 +21,10 @@ from saas.kernel.ids import BadId, parse, show
 from saas.kernel.moments import is_given
 from saas.kernel.paging import MAX_LIMIT, PageRequest
 from saas.permissions.types import Action
-from saas.reports import policy, service
+from saas.reports import policy
 from saas.reports import queries as reports
-from saas.reports.routes import exported
+from saas.reports.routes.reports import exported
+from saas.reports.service import heads
 from saas.tenants import queries as tenants
 from saas.web import forms, pager
 from saas.web.activity.lines import lines
@@ -57,7 +58,7 @@ def subscribe(context: Context) -> Response:
 def list_address(context: Context) -> Response:
     """Mail the daily head to an address outside."""
     try:
-        service.list_address(context.session, actor=context.actor, email=forms.typed("email")["email"], now=context.now)
+        heads.list_address(context.session, actor=context.actor, email=forms.typed("email")["email"], now=context.now)
     except DomainError as error:
         context.session.rollback()
         return _index(context, {"email": " ".join(beside(error).values())})

@@ -6,10 +6,11 @@ from uuid import UUID
 from flask import Response, request, url_for
 from flask_babel import gettext
 
-from saas.channels import queries, rules, service
+from saas.channels import queries, rules
 from saas.channels.models import ChannelConfiguration
 from saas.channels.schemas import ChannelArguments, ChannelChanges, DkimArguments, dkim_view
-from saas.channels.types import ChannelDraft, DkimAlgorithm, Purpose, Security
+from saas.channels.service import configurations, smtp
+from saas.channels.types import ChannelDraft, ChannelKind, DkimAlgorithm, Purpose, Security
 from saas.http.fields import path_id
 from saas.http.limits import limiter
 from saas.http.shell import endpoint
@@ -25,6 +26,7 @@ from saas.tenants.queries import workspace
 from saas.web import forms, pager, words
 from saas.web.denied import unless_may
 from saas.web.refusals import beside, load
+from saas.web.settings import hooks
 from saas.web.shell import go, page
 
 _TEXTS: Final = ("name", "from_name", "from_address", "host", "security")
@@ -69,7 +71,7 @@ def create(context: Context) -> Response:
     errors = loaded.errors
     if not errors:
         try:
-            row = service.create(
+            row = smtp.create(
                 context.session,
                 actor=context.actor,
                 draft=ChannelDraft(**loaded.body),
@@ -91,6 +93,8 @@ def create(context: Context) -> Response:
 def detail(context: Context, channel_id: str) -> Response:
     """Show a configuration; in its form to who may change it."""
     row = queries.channel(context.session, _id(channel_id))
+    if row.kind == ChannelKind.WEBHOOK:
+        return hooks.form(context, row, hooks.values_of(row), {})
     return _form(context, row, _values(row), {})
 
 
@@ -98,13 +102,13 @@ def detail(context: Context, channel_id: str) -> Response:
 def change(context: Context, channel_id: str) -> Response:
     """Change a configuration. An empty password keeps the stored one."""
     values = forms.typed(*_FIELDS)
-    row = queries.channel(context.session, _id(channel_id))
+    row = queries.of_kind(queries.channel(context.session, _id(channel_id)), ChannelKind.SMTP)
     before = rules.fingerprint_of(row)
     loaded = load(ChannelChanges(), _body(values))
     errors = loaded.errors
     if not errors:
         try:
-            row = service.change(
+            row = smtp.change(
                 context.session,
                 actor=context.actor,
                 channel_id=_id(channel_id),
@@ -136,7 +140,7 @@ def _saved(channel_id: str, *, same: bool) -> Response:
 def test(context: Context, channel_id: str) -> Response:
     """Send a small real message to the person who asks."""
     try:
-        result = service.send_trial(
+        result = smtp.send_trial(
             context.session,
             actor=context.actor,
             channel_id=_id(channel_id),
@@ -162,7 +166,7 @@ def make_dkim(context: Context, channel_id: str) -> Response:
     errors = loaded.errors
     if not errors:
         try:
-            service.make_dkim(
+            smtp.make_dkim(
                 context.session,
                 actor=context.actor,
                 channel_id=_id(channel_id),
@@ -185,7 +189,7 @@ def remove_dkim(context: Context, channel_id: str) -> Response:
     """Sign no mails any longer."""
     row = queries.channel(context.session, _id(channel_id))
     try:
-        service.remove_dkim(
+        smtp.remove_dkim(
             context.session,
             actor=context.actor,
             channel_id=row.channel_id,
@@ -215,12 +219,14 @@ def archive(context: Context, channel_id: str) -> Response:
     row = queries.channel(context.session, _id(channel_id))
     name = row.name
     try:
-        service.archive(
+        configurations.archive(
             context.session, actor=context.actor, channel_id=row.channel_id, expected=forms.version(), now=context.now
         )
     except DomainError as error:
         context.session.rollback()
         row = queries.channel(context.session, _id(channel_id))
+        if row.kind == ChannelKind.WEBHOOK:
+            return hooks.form(context, row, hooks.values_of(row), beside(error))
         return _form(context, row, _values(row), beside(error))
     return go("web_settings.channels", text=gettext("“%(name)s” is out of use.", name=name))
 
@@ -286,4 +292,4 @@ def _health(context: Context, row: ChannelConfiguration) -> Health:
 
 
 def _purposes() -> dict[str, str]:
-    return {Purpose.MARKETING.value: gettext("Marketing"), Purpose.TRANSACTIONAL.value: gettext("Transactional")}
+    return words.purposes()

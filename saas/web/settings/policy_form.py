@@ -117,6 +117,7 @@ def kind_words() -> dict[str, str]:
         "dated": gettext("with a date"),
         "api_marketing": gettext("on call, marketing"),
         "api_transactional": gettext("on call, transactional"),
+        "flowing": gettext("flowing"),
     }
 
 

@@ -7,7 +7,7 @@ from flask import Response, request
 from flask_babel import gettext
 
 from saas.channels import queries as channels
-from saas.channels.types import Purpose
+from saas.channels.types import ChannelKind, Purpose
 from saas.http.fields import path_id
 from saas.http.shell import endpoint
 from saas.http.types import Context, Scope
@@ -146,7 +146,7 @@ def _values(row: Project) -> dict[str, Any]:
 
 
 def _channels(context: Context, purpose: Purpose) -> list[tuple[str, str]]:
-    found = channels.channels(context.session, PageRequest(MAX_LIMIT), purpose=purpose).rows
+    found = channels.channels(context.session, PageRequest(MAX_LIMIT), purpose=purpose, kind=ChannelKind.SMTP).rows
     return [(show("chn", row.channel_id), f"{row.name} · {row.from_name} <{row.from_address}>") for row in found]
 
 

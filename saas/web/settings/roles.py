@@ -46,6 +46,7 @@ def grouped() -> list[tuple[str, list[Action]]]:
         "contact": gettext("People"),
         "list": gettext("People"),
         "audience": gettext("People"),
+        "event": gettext("People"),
         "campaign": gettext("Campaigns and reports"),
         "report": gettext("Campaigns and reports"),
         "agency": gettext("Agency"),

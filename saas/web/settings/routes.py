@@ -5,7 +5,9 @@ from flask import Blueprint
 from saas.web.settings import (
     access,
     audit,
+    categories,
     channels,
+    hooks,
     invitations,
     keys,
     leaving,
@@ -30,6 +32,11 @@ blp.add_url_rule("/channels/<channel_id>/test", "test_channel", channels.test, m
 blp.add_url_rule("/channels/<channel_id>/dkim", "make_dkim", channels.make_dkim, methods=["POST"])
 blp.add_url_rule("/channels/<channel_id>/dkim/remove", "remove_dkim", channels.remove_dkim, methods=["POST"])
 blp.add_url_rule("/channels/<channel_id>/try-now", "try_channel", channels.try_channel, methods=["POST"])
+blp.add_url_rule("/webhooks/new", "new_hook", hooks.new)
+blp.add_url_rule("/webhooks/new", "create_hook", hooks.create, methods=["POST"])
+blp.add_url_rule("/webhooks/<hook_id>", "change_hook", hooks.change, methods=["POST"])
+blp.add_url_rule("/webhooks/<hook_id>/ping", "ping_hook", hooks.ping, methods=["POST"])
+blp.add_url_rule("/webhooks/<hook_id>/secret", "rotate_hook", hooks.rotate, methods=["POST"])
 blp.add_url_rule("/channels/<channel_id>/archive", "archive_channel", channels.archive, methods=["POST"])
 
 blp.add_url_rule("/members", "members", members.index)
@@ -64,6 +71,10 @@ blp.add_url_rule("/projects", "projects", projects.index)
 blp.add_url_rule("/projects", "create_project", projects.create, methods=["POST"])
 blp.add_url_rule("/projects/<project_id>", "project", projects.detail)
 blp.add_url_rule("/projects/<project_id>", "change_project", projects.change, methods=["POST"])
+blp.add_url_rule("/categories", "categories", categories.index)
+blp.add_url_rule("/categories", "create_category", categories.create, methods=["POST"])
+blp.add_url_rule("/categories/<category_id>", "change_category", categories.change, methods=["POST"])
+blp.add_url_rule("/categories/<category_id>/remove", "remove_category", categories.remove, methods=["POST"])
 blp.add_url_rule("/workspace", "workspace", workspace.detail)
 blp.add_url_rule("/workspace", "change_workspace", workspace.change, methods=["POST"])
 blp.add_url_rule("/workspace/logo", "put_logo", workspace.put_logo, methods=["POST"])

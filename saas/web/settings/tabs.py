@@ -15,6 +15,7 @@ _TABS: Final = (
     ("policies", lazy_gettext("Approval"), Action.CAMPAIGN_READ),
     ("keys", lazy_gettext("API keys"), Action.KEY_READ),
     ("projects", lazy_gettext("Projects"), Action.PROJECT_READ),
+    ("categories", lazy_gettext("Categories"), Action.CAMPAIGN_READ),
     ("workspace", lazy_gettext("Workspace"), Action.WORKSPACE_READ),
     ("audit", lazy_gettext("Audit log"), Action.AUDIT_READ),
 )

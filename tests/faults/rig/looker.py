@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from saas.ledger.queries import numbers, planned, runs_of
+from saas.ledger.queries.numbers import numbers, planned, runs_of
 from saas.platform.db import bind
 from tests.faults.rig.scene import Side, campaign_uuid
 

@@ -17,6 +17,12 @@ from tests.worlds import Place, World, bound, make_world
 
 SECRET = "SECRET-WORD-7f31"  # in the context of every call: it must stand in no log
 SMTP_PASSWORD = "smtp-word-9c55"
+# By a clock that is an hour behind, the planned time has passed as well; and it lies after the signature (R1).
+_PLANNED_H, _SIGNED_H = 2, 3
+_KEEP_BACK = (
+    "UPDATE revision SET effective_at = now() + interval '1 d' WHERE tenant_id = :tenant AND campaign_id = :campaign",
+    "UPDATE agenda SET due_at = now() + interval '1 d' WHERE tenant_id = :tenant AND subject = CAST(:campaign AS text)",
+)
 
 
 @dataclass
@@ -93,13 +99,11 @@ def _side(cluster: Cluster, database: str, world: World, place: Place, name: str
         side.channels[purpose] = scenes.add_channel(
             world, place, 25, purpose=purpose, from_address=f"club@{name}.northwind.example"
         )
-    side.marketing = signed(world, place, scenes.dated_draft(
-        side.list_id, side.channels["marketing"], scenes.soon(), **content(side.canary, side.wording)
-    ))  # fmt: skip
+    words = content(side.canary, side.wording)
+    side.marketing = kept_back(world, place, side.list_id, side.channels["marketing"], **words)
     draft = scenes.api_draft(side.channels["transactional"])
-    words = f"{side.canary}\n{side.wording}\n{{{{ context.reset_url }}}}\n"
     draft["steps"][0]["content"] |= {
-        "text": words,
+        "text": f"{side.canary}\n{side.wording}\n{{{{ context.reset_url }}}}\n",
         "html": f'<p>{side.canary}</p>\n<p>{side.wording}</p>\n<p><a href="{{{{ context.reset_url }}}}">Reset</a></p>',
     }
     side.transactional = signed(world, place, draft, kind="api", purpose="transactional")
@@ -111,6 +115,21 @@ def signed(world: World, place: Place, draft: dict, **kind: str) -> str:
     campaign_id = scenes.make_campaign(world, place, **kind)
     scenes.save(world, place, campaign_id, draft)
     scenes.approve(world, place, campaign_id, scenes.submit(world, place, campaign_id))
+    return campaign_id
+
+
+def kept_back(world: World, place: Place, list_id: str, channel_id: str, **words: str) -> str:
+    """A campaign with a date, signed before it, and kept back until `make_due`. Returns its id.
+
+    Its date has passed, by every clock of a stage.
+    """
+    with scenes.earlier(world, hours=_SIGNED_H):
+        campaign_id = signed(world, place, scenes.dated_draft(list_id, channel_id, scenes.soon(-_PLANNED_H), **words))
+    with bound(world.engine, place) as session:
+        values = {"tenant": place.tenant_id, "campaign": campaign_uuid(campaign_id)}
+        for statement in _KEEP_BACK:
+            session.execute(sa.text(statement), values)
+        session.commit()
     return campaign_id
 
 

@@ -215,12 +215,18 @@ class Stage:
     def make_due(self, campaign: str) -> None:
         """Move the effective start of a signed campaign to a second ago."""
         self.due.add(campaign)
-        self.books.run(
-            "UPDATE revision SET effective_at = now() - interval '1 s' WHERE campaign_id = %s", campaign_uuid(campaign)
-        )
+        self.start_at(campaign, "1 s")
         self.books.run(
             "UPDATE agenda SET due_at = now() - interval '1 s' WHERE subject = %s", str(campaign_uuid(campaign))
         )
+
+    def start_at(self, campaign: str, ago: str) -> None:
+        """Move the effective start of a signed campaign; no step of it begins before that, nor before its own time."""
+        self.books.run(
+            "UPDATE revision SET effective_at = now() - %s::interval, not_before = now() - %s::interval"
+            " WHERE campaign_id = %s",
+            ago, ago, campaign_uuid(campaign),
+        )  # fmt: skip
 
     def ring(self, queue: Queue) -> None:
         with contextlib.suppress(Exception), self.valkey.client() as redis:

@@ -4,10 +4,9 @@ import os
 import signal
 import time
 
-from tests import scenes
 from tests.faults.registry import NOT_RUN, fault
 from tests.faults.rig.programs import children_of
-from tests.faults.rig.scene import content, signed
+from tests.faults.rig.scene import content, kept_back
 
 NOT_RUN[29] = "webhooks, SMS and push do not exist yet"
 _ENDLESS = "{% for i in (1..9000) %}{% for j in (1..9000) %}{{ i | times: j }}{% endfor %}{% endfor %}"
@@ -60,9 +59,8 @@ def poison(rig):
 def _poisoned(stage, words: str) -> str | None:
     world = stage.world()
     made = content(stage.a.canary, stage.a.wording)
-    draft = scenes.dated_draft(stage.a.list_id, stage.a.channels["marketing"], scenes.soon(), **made)
-    draft["steps"][0]["content"]["html"] += words
+    made["html"] += words
     try:
-        return signed(world, stage.a.place, draft)
+        return kept_back(world, stage.a.place, stage.a.list_id, stage.a.channels["marketing"], **made)
     except AssertionError:
         return None

@@ -5,7 +5,7 @@ import time
 from saas.kernel.clock import monotonic
 from tests import scenes
 from tests.faults.registry import fault
-from tests.faults.rig.scene import SMTP_PASSWORD, content, signed
+from tests.faults.rig.scene import SMTP_PASSWORD, content, kept_back
 from tests.faults.rig.stage import Stage
 
 RETRY_S = 90.0  # a second try comes at most 30 s after the first, a third at most 60 s later
@@ -167,10 +167,8 @@ def no_name(rig):
         extra = []
         for host in ("mail.nowhere.invalid", "203.0.113.7"):
             channel = scenes.add_channel(world, stage.a.place, 25, name=f"Lost {host}", host=host)
-            draft = scenes.dated_draft(
-                stage.a.list_id, channel, scenes.soon(), **content(stage.a.canary, stage.a.wording)
-            )
-            extra.append(signed(world, stage.a.place, draft))
+            words = content(stage.a.canary, stage.a.wording)
+            extra.append(kept_back(world, stage.a.place, stage.a.list_id, channel, **words))
         stage.facts.slower.add("b")
         stage.start(bulk=2)
         for campaign in extra:

@@ -2,17 +2,15 @@
 
 import base64
 import os
-import subprocess
-import sys
 import threading
 
 import pytest
 
 from saas.kernel.ids import show
-from tests.integration.audiences.conftest import BUNDLED, ROOT, expected_of
+from tests import command
+from tests.integration.audiences.conftest import BUNDLED, expected_of
 
 pytestmark = pytest.mark.integration
-CALL = "import sys; from saas.cli.contacts import contacts; from saas.cli.shell import run; sys.exit(run(contacts))"
 
 
 @pytest.fixture
@@ -28,15 +26,7 @@ def environ(app_settings):
 
 
 def saas(environ, *words):
-    return subprocess.run(
-        [sys.executable, "-c", CALL, *map(str, words)],
-        cwd=ROOT,
-        env=environ,
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
+    return command.saas(environ, "contacts", *map(str, words))
 
 
 @pytest.fixture

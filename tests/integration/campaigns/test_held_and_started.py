@@ -183,17 +183,15 @@ def test_s60_a_change_that_comes_too_late_is_not_signed(world, room, sink, manag
     room.later(2).run()
     assert len(sink.messages) == 3
     assert seen(manager, campaign_id)["state"] == "completed"
-    assert codes(manager.post(f"/campaigns/{campaign_id}/revisions/2/submit")) == (409, "not_allowed_in_this_state")
+    assert codes(manager.post(f"/campaigns/{campaign_id}/revisions/2/submit")) == (422, "draft_not_ready")
 
 
-def test_a_completed_campaign_opens_no_revision(world, room, sink, manager):
+def test_r11_a_completed_campaign_can_be_extended_and_not_revoked(world, room, sink, manager):
     at = scenes.soon()
     campaign_id, _ = scenes.approved_campaign(world, world.a, people=1, port=sink.port, at=at)
     room.at(at).run()
     room.later(2).run()
-    refused = manager.post(f"/campaigns/{campaign_id}/revisions")
-    assert codes(refused) == (409, "not_allowed_in_this_state")
-    assert refused.get_json()["allowed_transitions"] == ["archive"]
+    assert manager.post(f"/campaigns/{campaign_id}/revisions").status_code == 201
     approver = world.client(world.a, Role.APPROVER)
     published = manager.get(f"/campaigns/{campaign_id}/revisions/1").get_json()
     revoked = approver.post(

@@ -3,7 +3,8 @@
 import pytest
 import sqlalchemy as sa
 
-from saas.channels import queries, rules, service
+from saas.channels import queries, rules
+from saas.channels.service import adapters, configurations, smtp
 from saas.channels.types import ChannelDraft, DkimAlgorithm, Outcome, OutcomeKind, Outgoing, Purpose, Security
 from saas.kernel.clock import SystemClock
 from saas.kernel.errors import NotFound
@@ -28,7 +29,7 @@ def make(session, place, *, allow=(), **changes):
         "security": Security.STARTTLS,
         **changes,
     }
-    return service.create(
+    return smtp.create(
         session, actor=place.actor(Role.ADMIN), draft=ChannelDraft(**values), vault=VAULT, allow=allow,
         now=SystemClock().now(),
     )  # fmt: skip
@@ -49,7 +50,7 @@ def test_the_fingerprint_is_the_same_in_the_database(world, engine, name):
             return_path="bounces@northwind.example", purpose=Purpose.TRANSACTIONAL,
         )  # fmt: skip
         signing = make(session, world.a, name="signing", from_name=name)
-        service.make_dkim(
+        smtp.make_dkim(
             session, actor=world.a.actor(Role.ADMIN), channel_id=signing.channel_id, domain="northwind.example",
             selector="csn1", algorithm=DkimAlgorithm.ED25519, vault=VAULT, now=SystemClock().now(),
         )  # fmt: skip
@@ -98,7 +99,7 @@ def test_what_signs_the_mails_is_signed_by_approvers(world, engine):
         row = make(session, world.a)
         found = [rules.fingerprint_of(row)]
         for domain, selector in (("northwind.example", "a"), ("northwind.example", "b")):
-            service.make_dkim(
+            smtp.make_dkim(
                 session, actor=world.a.actor(Role.ADMIN), channel_id=row.channel_id, domain=domain, selector=selector,
                 algorithm=DkimAlgorithm.ED25519, vault=VAULT, now=SystemClock().now(),
             )  # fmt: skip
@@ -112,7 +113,7 @@ def test_the_adapter_greets_with_the_configurations_own_name(world, engine):
             session, world.a, host=sink.host, port=sink.port, security=Security.NONE, allow=(sink.address,),
             ehlo_name="mail.northwind.example",
         )  # fmt: skip
-        adapter = service.open_adapter(session, channel=row, vault=VAULT, allow=(sink.address,), ehlo_name="x.example")
+        adapter = adapters.smtp_adapter(session, channel=row, vault=VAULT, allow=(sink.address,), ehlo_name="x.example")
         message = Outgoing(0, row.from_address, "bob@example.net", b"Subject: a\r\n\r\nb\r\n")
         adapter.deliver(iter([message]), watch=Watch())
         adapter.close()
@@ -140,7 +141,7 @@ def test_the_adapter_of_a_configuration_signs_in_with_the_sealed_password(world,
         )  # fmt: skip
         assert b"rich-7" not in row.password_sealed
         watch = Watch()
-        adapter = service.open_adapter(
+        adapter = adapters.smtp_adapter(
             session, channel=row, vault=VAULT, allow=(sink.address,), ehlo_name="mail.countersign.example"
         )
         message = Outgoing(0, row.from_address, "bob@example.net", b"Subject: a\r\n\r\nb\r\n")
@@ -157,7 +158,7 @@ def test_a_sealed_password_opens_in_its_own_row_only(world, engine):
         two.password_sealed = one.password_sealed
         session.flush()
         with pytest.raises(Unreadable):
-            service.open_adapter(session, channel=two, vault=VAULT, allow=(), ehlo_name="x.example")
+            adapters.smtp_adapter(session, channel=two, vault=VAULT, allow=(), ehlo_name="x.example")
 
 
 def test_whatever_stands_in_the_row_egress_has_the_last_word(world, engine):
@@ -165,7 +166,7 @@ def test_whatever_stands_in_the_row_egress_has_the_last_word(world, engine):
         row = make(session, world.a)
         row.host, row.port = sink.host, sink.port
         session.flush()
-        adapter = service.open_adapter(session, channel=row, vault=VAULT, allow=(), ehlo_name="x.example")
+        adapter = adapters.smtp_adapter(session, channel=row, vault=VAULT, allow=(), ehlo_name="x.example")
         watch = Watch()
         adapter.deliver(iter([Outgoing(0, row.from_address, "bob@example.net", b"x")]), watch=watch)
         assert watch.outcome.kind is OutcomeKind.DEFERRED
@@ -175,7 +176,7 @@ def test_whatever_stands_in_the_row_egress_has_the_last_word(world, engine):
 def test_archived_is_missing_but_can_be_found(world, engine):
     with bound(engine, world.a) as session:
         row = make(session, world.a, username="ann", password="secret")
-        service.archive(
+        configurations.archive(
             session, actor=world.a.actor(Role.ADMIN), channel_id=row.channel_id, expected=1, now=SystemClock().now()
         )
         with pytest.raises(NotFound):

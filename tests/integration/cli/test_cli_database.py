@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from saas.app.environment import url_for
 from saas.platform.roles import psycopg_url
+from tests.command import saas
 from tests.conftest import KEY, ROLES, ROOT, Servers
 
 pytestmark = pytest.mark.integration
@@ -32,13 +33,6 @@ def installation(servers: Servers, worker_id: str):
     }
     with psycopg.connect(psycopg_url(servers.admin_url), autocommit=True) as admin:
         admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-
-
-def saas(environ: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "saas.cli.main", *words], cwd=ROOT, env=environ, capture_output=True, text=True,
-        timeout=120, check=False,
-    )  # fmt: skip
 
 
 def test_from_an_empty_server_to_a_sound_installation(installation):

@@ -1,13 +1,12 @@
 """`saas users` as an operator runs it: the first owner of an agency, and who is there."""
 
 import os
-import subprocess
-import sys
 
 import pytest
 
 from saas.kernel.ids import uuid7
-from tests.conftest import KEY, ROOT
+from tests.command import saas
+from tests.conftest import KEY
 from tests.worlds import Client
 
 pytestmark = pytest.mark.integration
@@ -23,10 +22,7 @@ def users(app_settings):
     }  # fmt: skip
 
     def run(*words, given=""):
-        return subprocess.run(
-            [sys.executable, "-m", "saas.cli.main", "users", *words], cwd=ROOT, env=environ, input=given,
-            capture_output=True, text=True, timeout=180, check=False,
-        )  # fmt: skip
+        return saas(environ, "users", *words, given=given)
 
     return run
 

@@ -13,7 +13,7 @@ from saas.content.jail import child
 from saas.content.jail.renderer import Renderer
 from saas.content.rules import links, words
 from saas.content.rules.headers import guard_value
-from saas.content.service import check_email, compile_letter, merge_row, render_email
+from saas.content.service.letters import check_email, compile_letter, merge_row, render_email
 from saas.content.types import (
     Addressee,
     EmailContent,

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from saas.content.rules import links, tokens
-from saas.content.service import check_email, merge_row, render_email
+from saas.content.service.letters import check_email, merge_row, render_email
 from saas.content.types import BadHeader, EmailContent, Purpose, Rendered, RenderFailure, Sender, TemplateError
 from tests.letters import Addressing, build
 
@@ -125,6 +125,7 @@ def test_each_fault_points_at_its_part(renderer):
         ({"html": NEWS.html + '<a href="javascript:x">'}, "/html", "line 5, column 10: "),
         ({"html": NEWS.html + "{% assign unsubscribe_url = 'x' %}"}, "/html", "fixed meaning"),
         ({"html": NEWS.html + "{{ click_url }}"}, "/html", "no variable"),
+        ({"html": NEWS.html + "{{ open_url }}"}, "/html", "no variable"),
         ({"html": NEWS.html + "{% for contact in context.x %}{% endfor %}"}, "/html", "fixed meaning"),
         ({"html": NEWS.html + "{{ now }}"}, "/html", "no variable"),
     ],

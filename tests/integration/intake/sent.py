@@ -46,6 +46,9 @@ class Made:
     def click(self, email: str, link_no: int = 0) -> str:
         return f"/c/{self.token(email, Purpose.CLICK)}/{link_no}"
 
+    def image(self, email: str) -> str:
+        return f"/o/{self.token(email, Purpose.CLICK)}.gif"
+
     def way_out(self, email: str) -> str:
         return f"/u/{self.token(email, Purpose.UNSUBSCRIBE)}"
 

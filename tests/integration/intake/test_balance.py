@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from saas.campaigns.models import Campaign
 from saas.kernel.paging import PageRequest
-from saas.ledger import queries as ledger
 from saas.ledger.models import Chunk, Delivery
+from saas.ledger.queries import numbers as ledger
 from saas.reports.queries import campaign_report
 from tests.integration.intake.sent import add_chunk, add_delivery, add_people, make_campaign
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from saas.content.types import Purpose
-from saas.intake import service
+from saas.intake.service import links
 from saas.intake.types import DeadLink
 from saas.ledger.models import Consent, Contact, Delivery, Event
 from tests.integration.intake.sent import make_campaign, send_to
@@ -34,15 +34,15 @@ def events(made):
 
 def click(made, at, *, link_no=0):
     with Session(made.engine) as session:
-        found = service.find(session, token=made.token(ANNA, Purpose.CLICK), link_no=link_no, link_key=made.link_key)
-        service.note_click(session, destination=found, user_agent=FIREFOX, now=at)
+        found = links.find(session, token=made.token(ANNA, Purpose.CLICK), link_no=link_no, link_key=made.link_key)
+        links.note_click(session, destination=found, user_agent=FIREFOX, now=at)
         assert session.scalar(sa.text("SHOW synchronous_commit")) == "off"
         session.commit()
 
 
 def leave(made, at=NOW):
     with Session(made.engine) as session:
-        service.unsubscribe(session, token=made.token(ANNA, Purpose.UNSUBSCRIBE), link_key=made.link_key, now=at)
+        links.unsubscribe(session, token=made.token(ANNA, Purpose.UNSUBSCRIBE), link_key=made.link_key, now=at)
         assert session.scalar(sa.text("SHOW synchronous_commit")) == "on"
         session.commit()
 

@@ -1,8 +1,6 @@
 """The restore drill (U12, listmonk #1801): a copied database sends nothing until a person decides; the original goes on."""
 
 import os
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
@@ -12,7 +10,7 @@ from saas.audit.models import AuditEntry
 from saas.campaigns.models import Campaign
 from saas.kernel.clock import SystemClock
 from saas.kernel.ids import parse, show
-from saas.ledger.queries import numbers, runs_of
+from saas.ledger.queries.numbers import numbers, runs_of
 from saas.notices.models import Alert
 from saas.permissions.types import Role
 from saas.platform.agenda.types import Queue
@@ -21,7 +19,8 @@ from saas.platform.seal import service
 from saas.sending.service import sealed
 from saas.sending.service.sealed import REASON, Choice
 from tests import scenes
-from tests.conftest import KEY, ROOT
+from tests.command import saas
+from tests.conftest import KEY
 from tests.engine_room import engine_room
 from tests.smtp_sink import SmtpSink
 
@@ -176,10 +175,7 @@ def saas_seal(copy):
     }  # fmt: skip
 
     def run(*words, say=""):
-        done = subprocess.run(
-            [sys.executable, "-m", "saas.cli.main", "seal", *words], cwd=ROOT, env=environ, input=say,
-            capture_output=True, text=True, timeout=180, check=False,
-        )  # fmt: skip
+        done = saas(environ, "seal", *words, given=say)
         return done.returncode, done.stdout + done.stderr
 
     return run

@@ -3,7 +3,7 @@
 import pytest
 
 from saas.kernel.ids import parse
-from saas.ledger.queries import numbers, runs_of
+from saas.ledger.queries.numbers import numbers, runs_of
 from tests.engine_room import engine_room
 from tests.smtp_sink import SmtpSink
 from tests.worlds import bound

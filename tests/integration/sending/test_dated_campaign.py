@@ -9,7 +9,7 @@ from tests import scenes
 pytestmark = pytest.mark.integration
 
 
-def test_s18_single_send_reaches_everybody_once(world, room, sink, counts):
+def test_s5_s18_single_send_reaches_everybody_once(world, room, sink, counts):
     at = scenes.soon()
     campaign_id, addresses = scenes.approved_campaign(world, world.a, people=20, port=sink.port, at=at)
     room.at(at - timedelta(seconds=1)).run()

@@ -5,6 +5,7 @@ from datetime import UTC, timedelta
 import pytest
 import sqlalchemy as sa
 
+from saas.campaigns.rules.quiet import DAYS
 from saas.kernel.clock import SystemClock
 from saas.ledger.models import Chunk
 from saas.notices.models import Alert
@@ -47,7 +48,7 @@ class Scene:
         draft["time_zone"], draft["steps"][0]["at"] = "UTC", f"{self.at.astimezone(UTC):%Y-%m-%dT%H:%M}"
         return self._approved(scenes.make_campaign(self.world, self.world.a), draft, quiet, settings)
 
-    def on_call(self, people, *, quiet, purpose="marketing"):
+    def on_call(self, people, *, quiet, purpose="marketing", **settings):
         """Approve a campaign that starts on call, and let it begin now."""
         _, self.addresses = scenes.add_people(self.world, self.world.a, people)
         channel_id = scenes.add_channel(self.world, self.world.a, self.sink.port, purpose=purpose)
@@ -58,7 +59,8 @@ class Scene:
                 "html": scenes.HTML,
                 "text": scenes.TEXT,
             }
-        self._approved(scenes.make_campaign(self.world, self.world.a, kind="api", purpose=purpose), draft, quiet, {})
+        campaign_id = scenes.make_campaign(self.world, self.world.a, kind="api", purpose=purpose)
+        self._approved(campaign_id, draft, quiet, settings)
         self.run_at(SystemClock().now() + timedelta(seconds=1))
         return self
 
@@ -88,7 +90,9 @@ class Scene:
     def run_at(self, moment):
         """Do all that is due then. Returns how many pieces of sending that was."""
         self.room.at(moment).run(Queue.MAINTENANCE)
-        return self.room.run(Queue.BULK, Queue.TRANSACTIONAL)
+        sent = self.room.run(Queue.BULK, Queue.TRANSACTIONAL)
+        self.room.run(Queue.MAINTENANCE)
+        return sent
 
     def sent(self):
         return sorted(message.rcpt for message in self.sink.messages)
@@ -265,3 +269,41 @@ def test_standing_still_in_quiet_hours_is_no_alert_and_after_them_it_is(scene):
     assert alerts(scene.at + HOUR) == []
     assert alerts(end + timedelta(seconds=119)) == []
     assert alerts(end + timedelta(seconds=121)) == ["no_progress"]
+
+
+def why_skipped(scene):
+    with bound(scene.world.engine, scene.world.a) as session:
+        return sorted(session.scalars(sa.text("SELECT reason FROM delivery WHERE exc = 'skipped'")))
+
+
+def test_r14_what_would_leave_in_quiet_hours_is_discarded_where_that_is_chosen(scene):
+    """By the speed twenty leave before the night and the others would in it: those get nothing, also not later."""
+    night = scene.at + 2 * HOUR
+    scene.dated(30, quiet=hours(night, night + 9 * HOUR), speed_per_hour=10, in_silence="discard")
+    for minutes in range(0, 240, 5):
+        scene.run_at(scene.at + minutes * MINUTE)
+    assert (len(scene.sent()), why_skipped(scene)) == (20, ["quiet_hours"] * 10)
+    scene.run_at(night + 10 * HOUR)
+    assert (len(scene.sent()), scene.state) == (20, "completed")
+
+
+def test_r14_calls_in_quiet_hours_are_accepted_and_get_nothing_where_that_is_chosen(scene):
+    now = full_minute(SystemClock().now())
+    scene.on_call(2, quiet=hours(now - HOUR, now + 3 * HOUR), in_silence="discard")
+    assert scene.call(*scene.addresses) == ["accepted", "accepted"]
+    scene.run_at(SystemClock().now() + timedelta(seconds=1))
+    assert (scene.sent(), why_skipped(scene)) == ([], ["quiet_hours"] * 2)
+
+
+def test_r14_messages_wait_for_the_send_window(scene):
+    """A day later at the earliest, because that is the only day of the week on which messages leave."""
+    tomorrow = scene.at.astimezone(UTC) + timedelta(days=1)
+    window = {"days": [DAYS[tomorrow.weekday()]], "from": "00:00", "until": "00:00"}
+    opens = tomorrow.replace(hour=0, minute=0)
+    scene.dated(3, quiet={"use": "none"}, send_window=window)
+    scene.run_at(scene.at)
+    assert (scene.sent(), scene.waiting()) == ([], [(opens, 3)])
+    scene.run_at(opens - timedelta(seconds=1))
+    assert scene.sent() == []
+    scene.run_at(opens)
+    assert (len(scene.sent()), scene.state) == (3, "completed")

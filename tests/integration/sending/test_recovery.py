@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from saas.kernel.clock import monotonic
-from saas.ledger.queries import numbers, planned
+from saas.ledger.queries.numbers import numbers, planned
 from saas.platform.agenda.types import Kinds, Queue
 from saas.platform.agenda.work import work_once
 from saas.platform.roles import APP, psycopg_url
@@ -81,6 +81,10 @@ class Undertaker:
             assert found.planned == planned(session, [run])[run] == PEOPLE
             return found
 
+    def used(self):
+        with bound(self.world.engine, self.world.a) as session:
+            return session.scalar(sa.text("SELECT used FROM quota_use"))
+
     def chunks(self):
         with bound(self.world.engine, self.world.a) as session:
             rows = session.execute(sa.text("SELECT entry_ids, deaths FROM chunk WHERE state = 'pending' ORDER BY no"))
@@ -124,6 +128,21 @@ def test_the_journal_tells_what_became_of_each(undertaker, sink):
     undertaker.send_the_rest()
     assert undertaker.counts().accepted == 5
     assert sum(copies(sink).values()) == 3
+
+
+def test_who_waits_after_a_death_takes_their_part_of_the_quota_once(undertaker):
+    """I11: it is reserved anew with the next claim; the one in flight may have their message, and keeps theirs."""
+    with bound(undertaker.world.engine, undertaker.world.a) as session:
+        session.execute(sa.text("UPDATE workspace SET messages_per_month = :most"), {"most": PEOPLE})
+        session.commit()
+    undertaker.die([Mark.ACCEPTED, Mark.OFFERED, Mark.DEFERRED])
+    assert undertaker.used() == PEOPLE
+    undertaker.recover()
+    assert undertaker.used() == 2
+    undertaker.send_the_rest()
+    assert undertaker.used() == PEOPLE
+    found = undertaker.counts()
+    assert (found.accepted, found.uncertain, found.skipped) == (7, 1, 0)
 
 
 def test_half_a_slot_is_no_slot(undertaker):

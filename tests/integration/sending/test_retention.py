@@ -115,7 +115,8 @@ def test_the_round_arms_it_and_maintenance_does_it(world, room):
     assert left(world, world.a) == REST
     with bound(world.engine, world.b) as session:
         kind, due = session.execute(
-            sa.text("SELECT kind, due_at FROM agenda WHERE tenant_id = :t"), {"t": world.b.tenant_id}
+            sa.text("SELECT kind, due_at FROM agenda WHERE tenant_id = :t AND kind <> 'zones.refresh'"),
+            {"t": world.b.tenant_id},
         ).one()
     assert (kind, due) == ("retention.sweep", NOW + sweeping.EVERY)
 

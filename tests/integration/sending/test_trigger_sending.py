@@ -1,5 +1,7 @@
 """API-triggered transactional messages (A5, R5)."""
 
+from datetime import timedelta
+
 import pytest
 import sqlalchemy as sa
 
@@ -83,6 +85,23 @@ def test_transactional_without_an_answer_is_sent_again_with_the_same_message_id(
     assert len(ids) == 2
     assert len(set(ids)) == 1
     assert counts(world.a, campaign_id).accepted == 1
+
+
+def test_a_message_without_an_answer_keeps_its_part_of_the_quota(world, room, sink, counts, reset):
+    """I11: they may have it, and the second one is a message more."""
+    campaign_id, addresses = reset
+    with bound(world.engine, world.a) as session:
+        session.execute(sa.text("UPDATE workspace SET messages_per_month = 2"))
+        session.commit()
+    sink.script[addresses[0]] = Do(At.DOT, then=Then.CLOSE)
+    call(world, campaign_id, addresses[:1])
+    room.at(SystemClock().now()).run()
+    room.at(room.clock.at + timedelta(minutes=1)).run()
+    room.at(room.clock.at + timedelta(minutes=2)).run()
+    found = counts(world.a, campaign_id)
+    assert (found.planned, found.skipped, found.why["skipped"]) == (1, 1, {"quota": 1})
+    with bound(world.engine, world.a) as session:
+        assert session.scalar(sa.text("SELECT used FROM quota_use")) == 2
 
 
 def test_r5_2_calls_are_accepted_while_active_only(world, room, reset):

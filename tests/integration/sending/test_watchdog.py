@@ -8,8 +8,8 @@ import sqlalchemy as sa
 
 from saas.campaigns.models import Campaign
 from saas.campaigns.service import control
-from saas.kernel.ids import parse
-from saas.ledger.queries import runs_of
+from saas.kernel.ids import parse, show, uuid7
+from saas.ledger.queries.numbers import runs_of
 from saas.notices.models import Alert
 from saas.permissions.types import Role
 from saas.platform.agenda.models import Agenda
@@ -173,6 +173,68 @@ def test_a_failing_run_is_told_as_its_campaign(world, late):
     assert alerts(world, world.a)[0].facts["project_id"] == world.a.prj
 
 
+@pytest.mark.parametrize(
+    ("kind", "subject", "told"),
+    [("flow.step", "{campaign}:2", "cam"), ("flow.call", "{campaign}:2", "cam"), ("flow.update", "{campaign}", "cam"),
+     ("call.file", "{other}", "clf"), ("gate.tell", "{other}", "gat"), ("notice.mail", "{other}", "wsp")],
+)  # fmt: skip
+def test_failing_work_of_flows_is_told_by_what_it_is_about(world, late, kind, subject, told):
+    other = uuid7()
+    late.change(
+        "INSERT INTO agenda (tenant_id, kind, queue, subject, due_at, failures)"
+        " VALUES (:tenant, :kind, 'maintenance', :subject, :at, 3)",
+        tenant=world.a.tenant_id, kind=kind, at=late.after(-100),
+        subject=subject.format(campaign=parse("cam", late.campaign), other=other),
+    )  # fmt: skip
+    wanted = {"cam": late.campaign, "wsp": show("wsp", world.a.tenant_id)}.get(told) or show(told, other)
+    assert late.look(-99) == {("work_failing", wanted)}
+    assert late.look(-98) == {("work_failing", wanted)}
+
+
+def stand(late, world, *, due, step=2, stage="waiting"):
+    """Somebody who waits at a step of the campaign, which has begun."""
+    late.change("UPDATE campaign SET state = 'active', started_at = :at, updated_at = :at", at=late.at)
+    late.change("DELETE FROM agenda WHERE subject = :campaign", campaign=str(parse("cam", late.campaign)))
+    late.change(
+        "INSERT INTO wait (tenant_id, entry_id, step_no, campaign_id, contact_id, due_at, stage)"
+        " VALUES (:tenant, 1, :step, :campaign, :campaign, :due, :stage)",
+        tenant=world.a.tenant_id, campaign=parse("cam", late.campaign), due=late.after(due), stage=stage, step=step,
+    )  # fmt: skip
+
+
+def arm_step(late, world, *, due):
+    late.change(
+        "INSERT INTO agenda (tenant_id, kind, queue, subject, due_at)"
+        " VALUES (:tenant, 'flow.step', 'maintenance', :subject, :due)",
+        tenant=world.a.tenant_id, subject=f"{parse('cam', late.campaign)}:2", due=late.after(due),
+    )  # fmt: skip
+
+
+def test_a_flow_whose_due_work_lies_is_told(world, late):
+    stand(late, world, due=200)
+    arm_step(late, world, due=200)
+    assert late.check(319) == set()
+    assert late.look(321) == {("no_progress", late.campaign)}
+    (row,) = alerts(world, world.a)
+    assert (row.facts["works"], row.facts["project_id"]) == (1, world.a.prj)
+    assert late.check(322) == {("no_progress", late.campaign)}
+    late.change("UPDATE agenda SET due_at = :due", due=late.after(900))
+    assert late.check(323) == set(), "a step that is to be looked at later waits for its own time"
+
+
+@pytest.mark.parametrize(("stage", "told"), [("waiting", True), ("arrived", True), ("sending", False)])
+def test_somebody_whose_moment_is_long_past_is_told(world, late, stage, told):
+    """Their step's row on the agenda was lost; whose message is on its way is not due by a time."""
+    stand(late, world, due=-500, step=1, stage="sending")
+    stand(late, world, due=200, stage=stage) if stage != "sending" else None
+    assert late.check(319) == set()
+    assert late.check(321) == ({("no_progress", late.campaign)} if told else set())
+    if told:
+        assert alerts(world, world.a)[0].facts["step"] == 2
+    late.change("UPDATE campaign SET state = 'paused'")
+    assert late.check(322) == set()
+
+
 def agenda_of(world, place):
     with bound(world.engine, place) as session:
         return {row.kind for row in session.scalars(sa.select(Agenda).where(Agenda.tenant_id == place.tenant_id))}
@@ -186,7 +248,7 @@ def test_a_lost_row_of_a_run_comes_back(world, room, sink, late):
     late.start()
     lose_agenda(late)
     assert upkeep.go_round(world.engine, now=late.after(5))
-    assert agenda_of(world, world.a) == {"run.send", "retention.sweep"}
+    assert agenda_of(world, world.a) == {"run.send", "campaign.start", "retention.sweep"}
     assert agenda_of(world, world.b) == {"retention.sweep"}
     room.at(late.after(6)).run()
     assert len(sink.messages) == 12
@@ -206,7 +268,7 @@ def test_a_finished_run_without_its_row_is_closed(world, room, late):
 @pytest.mark.parametrize(
     ("state", "chunk", "wanted"),
     [
-        ("active", "pending", {"run.send"}), ("paused", "pending", set()), ("held", "pending", set()),
+        ("active", "pending", {"run.send", "campaign.start"}), ("paused", "pending", set()), ("held", "pending", set()),
         ("paused", "claimed", {"run.send"}), ("stopping", "claimed", {"run.send", "campaign.stop"}),
         ("stopping", "pending", {"campaign.stop"}), ("stopped", "cancelled", set()),
     ],

@@ -7,7 +7,7 @@ from saas.app.environment import url_for
 from saas.app.kinds import kinds_for
 from saas.kernel.clock import SystemClock
 from saas.kernel.ids import parse
-from saas.ledger.queries import numbers, planned, runs_of
+from saas.ledger.queries.numbers import numbers, planned, runs_of
 from saas.permissions.types import Role
 from saas.platform.agenda.types import Queue
 from saas.platform.agenda.work import Doer, work
@@ -57,23 +57,21 @@ def admin(servers, database):
 
 
 class Runs:
-    """Begins campaigns now, whatever their lead time, and counts what became of them."""
+    """Begins campaigns now, and counts what became of them."""
 
     def __init__(self, world, owner_engine, sink):
         self.world, self._owner, self._sink = world, owner_engine, sink
 
     def approve(self, place, people, *, tag, **channel):
-        """A dated campaign to so many people; approved, and due now. Returns its id and the addresses."""
+        """A dated campaign to so many people; approved an hour ago, and due now. Returns its id and the addresses."""
         world = self.world
         list_id, addresses = scenes.add_people(world, place, people, tag=tag)
         channel_id = scenes.add_channel(world, place, self._sink.port, name=f"Club mail {tag}", **channel)
         campaign_id = scenes.make_campaign(world, place)
-        scenes.save(world, place, campaign_id, scenes.dated_draft(list_id, channel_id, scenes.soon()))
-        scenes.approve(world, place, campaign_id, scenes.submit(world, place, campaign_id))
-        with self._owner.begin() as connection:
-            connection.exec_driver_sql(f"SET LOCAL app.tenant_id = '{place.tenant_id}'")
-            connection.exec_driver_sql("UPDATE revision SET effective_at = now() - interval '1 s'")
-            connection.exec_driver_sql("UPDATE agenda SET due_at = now() - interval '1 s'")
+        due = scenes.dated_draft(list_id, channel_id, SystemClock().now())
+        with scenes.earlier(world, hours=1):
+            scenes.save(world, place, campaign_id, due)
+            scenes.approve(world, place, campaign_id, scenes.submit(world, place, campaign_id))
         return campaign_id, addresses
 
     def begin(self, place, people, *, tag="p", **channel):

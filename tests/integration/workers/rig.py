@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -22,7 +21,8 @@ from saas.platform.embedded.binaries import find_valkey
 from saas.platform.queue import Bell
 from saas.platform.settings import Settings
 from saas.sending.service.owner import lock_key
-from tests.conftest import KEY, ROOT
+from tests import command
+from tests.conftest import KEY
 from tests.smtp_sink import SmtpSink
 
 LIMIT_S = 120.0  # for waiting on something that takes a second or two; the machine may be busy
@@ -89,11 +89,8 @@ class Program:
 
     def __init__(self, words: tuple[str, ...], environ: dict[str, str], log: Path) -> None:
         self.log = log
-        with log.open("ab") as out:
-            self.process = subprocess.Popen(
-                [sys.executable, str(ROOT / "worker.py"), *words],
-                cwd=ROOT, env=environ, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-            )  # fmt: skip
+        with log.open("ab") as out, Path(os.devnull).open() as nothing:
+            self.process = command.start("worker", environ, *words, given=nothing, out=out, err=out)
 
     @property
     def pid(self) -> int:

@@ -16,6 +16,7 @@ def test_two_senders_share_a_run(world, runs, fleet, sink):
     senders = fleet.senders(processes=2)
     owners = fleet.owners()
     fleet.dispatcher()
+    fleet.start("--queue", "maintenance")
     found = runs.finish(world.a, campaign_id)
     assert (found.planned, found.accepted) == (4000, 4000)
     assert sink.copies() == dict.fromkeys(addresses, 1)

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saas.campaigns.rules.delivery import MAX_AFTER_MINUTES, MAX_SPEED, bad_delivery, resolved, takes_s
+from saas.campaigns.rules.delivery import MAX_AFTER_MINUTES, MAX_SPEED, bad_delivery, bad_paces, resolved, takes_s
 from saas.campaigns.rules.document import FrequencyCap, Wave
-from saas.campaigns.rules.quiet import Nights, QuietHours
+from saas.campaigns.rules.quiet import DAYS, Nights, QuietHours
 
 
 def wave(percent, after):
@@ -60,6 +60,10 @@ def test_what_may_be_chosen(settings):
         ({"frequency_cap": {"use": "own", "messages": -1, "days": 7}}, ["/settings/frequency_cap/messages"]),
         ({"frequency_cap": {"use": "theirs"}}, ["/settings/frequency_cap/use"]),
         ({"quiet_hours": {"use": "theirs"}}, ["/settings/quiet_hours/use"]),
+        ({"send_window": {"days": [], "from": "9", "until": "17:00"}}, ["/settings/send_window/days", "/settings/send_window/from"]),
+        ({"send_window": {"days": ["XX"], "from": "09:00", "until": "17:00"}}, ["/settings/send_window/days"]),
+        ({"send_window": {"days": list(DAYS), "from": "09:00", "until": "09:00"}}, ["/settings/send_window"]),
+        ({"in_silence": "later"}, ["/settings/in_silence"]),
         ({"quiet_hours": {"use": "own"}}, ["/settings/quiet_hours/from", "/settings/quiet_hours/until"]),
         ({"quiet_hours": {"use": "own", "from": "21:00", "until": "24:00"}}, ["/settings/quiet_hours/until"]),
         ({"quiet_hours": {"use": "own", "from": "9:00", "until": "08:00"}}, ["/settings/quiet_hours/from"]),
@@ -112,6 +116,19 @@ def test_r14_the_projects_quiet_hours_are_written_down_as_they_are_now():
     own = {"quiet_hours": {"use": "own", "from": "00:00", "until": "06:30"}}
     assert quiet(own) == quiet(own, project=None) == {"from": "00:00", "until": "06:30"}
     assert quiet({"quiet_hours": {"use": "none"}}) is None
+
+
+def test_r14_a_window_and_what_becomes_of_the_rest_stand_in_the_document_only_where_they_are_chosen():
+    window = {"days": ["FR", "MO"], "from": "09:00", "until": "17:00"}
+
+    def rare(settings, *, marketing=True, project=None):
+        found = resolved(settings, marketing=marketing, workspace=None, project=project)
+        return {name: found[name] for name in ("send_window", "in_silence") if name in found}
+
+    assert rare({}) == rare({"in_silence": "discard"}) == rare({"send_window": None, "in_silence": "queue"}) == {}
+    assert rare({"send_window": window}) == {"send_window": {**window, "days": ["MO", "FR"]}}
+    assert rare({"in_silence": "discard"}, project=NIGHT) == {"in_silence": "discard"}
+    assert rare({"send_window": window, "in_silence": "discard"}, marketing=False) == {}
 
 
 def test_r14_transactional_messages_have_no_quiet_hours_of_their_own():
@@ -171,3 +188,28 @@ def test_a_speed_is_never_exceeded_and_nobody_is_lost_between_waves(people, spee
     took = takes_s(people, speed_per_hour=speed, waves=waves)
     assert took >= round(people * 3600 / speed) - 1
     assert took >= waves[-1].after_minutes * 60
+
+
+WAVES = [{"percent": 50, "after_minutes": 0}, {"percent": 50, "after_minutes": 60}]
+
+
+@pytest.mark.parametrize(
+    ("step", "pointers"),
+    [
+        ({"at": "2026-12-01T09:00", "speed_per_hour": 100, "waves": WAVES}, []),
+        ({"at": None, "speed_per_hour": None, "waves": None}, []),
+        ({"at": "2026-12-01T09:00", "waves": WAVES[:1]}, ["/steps/1/waves"]),
+        (
+            {"at": "2026-12-01T09:00", "waves": [WAVES[0], {"percent": 20, "after_minutes": 60}]},
+            ["/steps/1/waves/1/percent"],
+        ),
+        (
+            {"at": "2026-12-01T09:00", "waves": [WAVES[0], {"percent": 50, "after_minutes": 0}]},
+            ["/steps/1/waves/1/after_minutes"],
+        ),
+        ({"speed_per_hour": 100, "waves": WAVES}, ["/steps/1/speed_per_hour", "/steps/1/waves"]),
+    ],
+)
+def test_s15_a_steps_own_speed_and_waves_are_looked_at_as_the_campaigns_are(step, pointers):
+    """Without a date a step has no people at one time who could be paced; it leaves at once."""
+    assert [fault.pointer for fault in bad_paces([{}, step])] == pointers

@@ -14,7 +14,8 @@ from saas.campaigns.rules.approval import (
     check_four_eyes,
     check_hash,
 )
-from saas.campaigns.rules.draft import EMPTY, STEP_KINDS, missing
+from saas.campaigns.rules.draft import EMPTY, missing
+from saas.campaigns.steps.registry import KINDS
 from saas.campaigns.types import CampaignKind
 from saas.kernel.errors import Invalid
 
@@ -52,7 +53,7 @@ def test_an_empty_draft_says_everything_at_once():
         ({"time_zone": "../../etc/passwd"}, ["/time_zone"]),
         ({"time_zone": ""}, ["/time_zone"]),
         ({"steps": []}, ["/steps"]),
-        ({"steps": [STEP, {**STEP, "step_no": 2}]}, ["/steps"]),
+        ({"steps": [STEP, {**STEP, "step_no": 2}]}, ["/steps/1"]),
         ({"steps": [{**STEP, "kind": "fax"}]}, ["/steps/0/kind"]),
         ({"steps": [{**STEP, "channel_id": None}]}, ["/steps/0/channel_id"]),
         ({"steps": [{**STEP, "at": None}]}, ["/steps/0/at"]),
@@ -76,15 +77,19 @@ def test_s42_a_time_in_the_past_is_judged_in_its_own_zone():
     assert at("2026-11-21T07:30", "America/New_York") == []
 
 
-def test_s37_a_step_on_call_has_no_time_and_no_audience():
+def test_s37_what_starts_on_call_has_no_audience_and_s50_may_have_a_date():
     draft = {**ON_CALL, "audience": {"list_id": "lst_x"}, "steps": [STEP]}
-    assert pointers(draft, kind=CampaignKind.API, marketing=False) == ["/audience", "/steps/0/at"]
+    assert pointers(draft, kind=CampaignKind.API, marketing=False) == ["/audience"]
+    assert pointers({**draft, "audience": None}, kind=CampaignKind.FLOWING) == ["/audience", "/topic", "/steps/0/at"]
 
 
 @given(st.fixed_dictionaries({}, optional={
     "audience": st.none() | st.dictionaries(st.sampled_from(["audience_id", "list_id"]), st.text(max_size=5)),
     "topic": st.none() | st.text(max_size=5), "time_zone": st.none() | st.text(max_size=20) | st.just("Europe/Oslo"),
-    "steps": st.lists(st.fixed_dictionaries({"kind": st.sampled_from(["email", "fax", ""])}, optional={
+    "steps": st.lists(st.fixed_dictionaries({
+        "kind": st.sampled_from([*KINDS, "fax", ""]), "step_no": st.integers(1, 3),
+        "next": st.dictionaries(st.sampled_from(["sent", "done", "yes"]), st.lists(st.integers(1, 4), max_size=2), max_size=2),
+    }, optional={
         "at": st.none() | st.text(max_size=25) | st.datetimes().map(lambda d: d.isoformat(timespec="minutes")),
         "channel_id": st.none() | st.text(max_size=5),
     }), max_size=3),
@@ -93,10 +98,6 @@ def test_any_draft_is_judged_and_never_breaks_the_rule(draft, kind, marketing):
     for fault in missing(draft, kind=kind, marketing=marketing, now=NOW):
         assert fault.pointer.startswith("/")
         assert fault.message
-
-
-def test_step_kinds_are_what_both_halves_know():
-    assert set(STEP_KINDS) == {"email"}
 
 
 def test_r13_a_decision_is_about_the_hash_that_was_shown():

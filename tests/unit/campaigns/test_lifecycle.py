@@ -16,8 +16,10 @@ from saas.campaigns.rules.lifecycle import (
     AlreadyStarted,
     NotAllowed,
     campaign_after,
+    campaign_before,
     campaign_moves,
     check_may_change,
+    is_active,
     revision_after,
     revision_moves,
 )
@@ -50,6 +52,8 @@ stopped    archive     archived
 completed  archive     archived
 draft      archive     archived
 """
+# What was put away comes back as what it was: the states that lead to `archived`.
+BACK = {"draft", "stopped", "completed"}
 # editing → in_review → approved → published → superseded; in_review → changes_requested → editing; in_review → editing
 # (withdrawn); in_review → rejected (final); approved → editing (any change); approved|published → revoked.
 REVISION_ORACLE = """
@@ -87,8 +91,24 @@ def test_architecture_6_campaign_moves(state, move):
     assert refused.value.extra["state"] == state.value
     asked = ("pause", "resume", "stop", "archive")
     possible = {m for (s, m) in CAMPAIGN_LAWFUL if s == state.value and m in asked}
+    possible |= {"restore"} if state is CampaignState.ARCHIVED else set()
     assert set(refused.value.extra["allowed_transitions"]) == possible
     assert all(m in refused.value.detail for m in possible)
+
+
+@pytest.mark.parametrize(("state", "kept"), list(product(CampaignState, (None, *CampaignState))))
+def test_an_archived_campaign_comes_back_as_what_it_was_and_nothing_else(state, kept):
+    if state is CampaignState.ARCHIVED and kept is not None and kept.value in BACK:
+        assert campaign_before(state, CampaignMove.RESTORE, kept) is kept
+        assert kept not in SENDING and CAMPAIGN.after(kept, CampaignMove.ARCHIVE) is CampaignState.ARCHIVED
+        return
+    with pytest.raises(NotAllowed):
+        campaign_before(state, CampaignMove.RESTORE, kept)
+
+
+def test_m12_active_is_what_was_published_and_goes_on():
+    active = {state for state in CampaignState if is_active(state)}
+    assert active == {CampaignState.SCHEDULED, CampaignState.ACTIVE}
 
 
 @pytest.mark.parametrize(("state", "move"), list(product(RevisionState, RevisionMove)))
@@ -116,29 +136,28 @@ def test_every_state_and_move_is_used_and_reachable(table):
     states = {s for s, _ in table.lawful} | set(table.lawful.values())
     kinds = (CampaignState, CampaignMove) if table is CAMPAIGN else (RevisionState, RevisionMove)
     assert states == set(kinds[0])
-    assert {m for _, m in table.lawful} == set(kinds[1])
+    assert {m for _, m, _ in table.ways()} == set(kinds[1])
     seen, start = set(), next(iter(table.lawful))[0]
     ahead = [start]
     while ahead:
         state = ahead.pop()
         if state not in seen:
             seen.add(state)
-            ahead += [table.after(state, move) for move in table.moves(state)]
+            ahead += [to for before, _, to in table.ways() if before is state]
     assert seen == states
 
 
 def test_final_states_lead_nowhere_but_away():
     for state in FINAL:
-        assert {CAMPAIGN.after(state, m) for m in CAMPAIGN.moves(state)} <= {
-            CampaignState.ARCHIVED, CampaignState.ACTIVE,
-        }  # fmt: skip
+        onward = {to for before, _, to in CAMPAIGN.ways() if before is state}
+        assert onward <= {CampaignState.ARCHIVED, CampaignState.ACTIVE} or {one.value for one in onward} == BACK
     assert revision_moves(RevisionState.REJECTED) == REVISION.moves(RevisionState.REJECTED) == ()
     assert {CampaignState.ACTIVE} == SENDING
 
 
 def test_sources_and_moves_agree():
     for table in (CAMPAIGN, REVISION):
-        for state, move in table.lawful:
+        for state, move, _ in table.ways():
             assert state in table.sources(move) and move in table.moves(state)
 
 
@@ -152,16 +171,18 @@ def test_people_ask_for_what_people_may_ask_for():
 
 @pytest.mark.parametrize("state", list(CampaignState))
 def test_s60_what_could_never_take_effect_is_refused(state):
-    for dated, started in product((True, False), repeat=2):
-        if state in CLOSED:
+    for dated, all_begun in product((True, False), repeat=2):
+        if state is CampaignState.COMPLETED and dated:
+            check_may_change(state, dated=dated, all_begun=all_begun)  # it can be extended (R11)
+        elif state in CLOSED:
             with pytest.raises(NotAllowed) as refused:
-                check_may_change(state, dated=dated, started=started)
+                check_may_change(state, dated=dated, all_begun=all_begun)
             assert set(refused.value.extra["allowed_transitions"]) == {m.value for m in campaign_moves(state)}
-        elif dated and started:
+        elif all_begun:
             with pytest.raises(AlreadyStarted):
-                check_may_change(state, dated=dated, started=started)
+                check_may_change(state, dated=dated, all_begun=all_begun)
         else:
-            check_may_change(state, dated=dated, started=started)
+            check_may_change(state, dated=dated, all_begun=all_begun)
 
 
 def drawn() -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saas.campaigns.rules.quiet import HORIZON, Nights, QuietHours
+from saas.campaigns.rules.quiet import DAYS, HORIZON, Nights, QuietHours, SendWindow, Silence
 
 ZONES = ("America/New_York", "Europe/Paris", "Australia/Lord_Howe", "Pacific/Apia", "Africa/Cairo", "America/Sao_Paulo",
          "Europe/Oslo", "Asia/Kathmandu", "America/St_Johns", "Antarctica/Troll", "America/Havana", "UTC")  # fmt: skip
@@ -171,3 +171,54 @@ def test_nights_are_walked_through_forwards():
     assert Nights.of(None, start=datetime(2026, 11, 30, tzinfo=UTC), zone="UTC").begins(0) == inf
     night = Nights.of(NIGHT, start=datetime(2026, 11, 30, 20, tzinfo=UTC), zone="UTC")
     assert (night.begins(0), night.awake(3600)) == (3600, 12 * 3600)
+
+
+# Both ends the same: the whole day.
+WINDOWS = st.builds(SendWindow, st.frozensets(st.integers(0, 6), min_size=1), WALLS, WALLS)
+STEADY = st.tuples(  # clocks that are not changed, so that what they show says all
+    st.sampled_from(["UTC", "Asia/Kathmandu"]),
+    st.datetimes(datetime.fromisoformat("2024-01-01"), datetime.fromisoformat("2027-12-31"), timezones=st.just(UTC)),
+)
+
+
+def is_open(window, local):
+    today, yesterday = local.weekday() in window.days, (local.weekday() - 1) % 7 in window.days
+    wall = local.time()
+    if window.start < window.end:
+        return today and window.start <= wall < window.end
+    return (today and wall >= window.start) or (yesterday and wall < window.end)
+
+
+@given(WINDOWS, st.none() | QUIET, STEADY)
+def test_r14_outside_of_the_window_and_in_quiet_hours_nothing_leaves(window, quiet, moment):
+    zone, now = moment
+    silence = Silence(quiet, window)
+
+    def may_leave(at):
+        local = at.astimezone(ZoneInfo(zone))
+        return is_open(window, local) and not (quiet is not None and inside(local.time(), quiet))
+
+    ends = silence.ends_at(now, zone)
+    assert (ends is None) == may_leave(now)
+    if ends is not None and ends - now < timedelta(days=30):
+        assert may_leave(ends) and not may_leave(ends - TICK)
+    begins = silence.next_at(now, zone)
+    if ends is None and begins is not None and begins - now < timedelta(days=30):
+        assert not may_leave(begins) and may_leave(begins - TICK)
+
+
+def test_r17_a_window_on_working_days_by_the_clock_of_the_zone():
+    """Friday 5 p.m. in Oslo until Monday 9 a.m., over the night in which the clock is changed."""
+    window = SendWindow.of(DAYS[:5], "09:00", "17:00")
+    assert window.words == {"days": ["MO", "TU", "WE", "TH", "FR"], "from": "09:00", "until": "17:00"}
+    friday = datetime(2027, 3, 26, 16, 0, tzinfo=UTC)
+    assert Silence(None, window).ends_at(friday, "Europe/Oslo") == datetime(2027, 3, 29, 7, 0, tzinfo=UTC)
+    assert Silence(None, window).ends_at(friday - TICK, "Europe/Oslo") is None
+    nights = Nights.of(Silence(None, window), start=friday, zone="Europe/Oslo")
+    assert nights.awake(0.0) == 63 * 3600
+
+
+def test_r14_a_window_that_never_closes_is_never_quiet():
+    always = Silence(None, SendWindow.of(DAYS, "00:00", "00:00"))
+    assert always.ends_at(datetime(2027, 3, 28, 0, 30, tzinfo=UTC), "Europe/Oslo") is None
+    assert always.next_at(datetime(2027, 3, 28, 0, 30, tzinfo=UTC), "Europe/Oslo") is None

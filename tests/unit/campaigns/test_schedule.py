@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from saas.campaigns.rules.schedule import InThePast, at_wall_time, effective_start, shown_minute
 
 FIVE = 300
-ZONES = ("America/New_York", "Europe/Paris", "Australia/Lord_Howe", "Pacific/Apia", "Africa/Cairo", "America/Sao_Paulo",
+ZONES = ("America/New_York", "Europe/Paris", "Europe/Stockholm", "Asia/Kolkata", "Africa/Casablanca", "Australia/Lord_Howe", "Pacific/Apia", "Africa/Cairo", "America/Sao_Paulo",
          "Europe/Oslo", "Asia/Kathmandu", "America/St_Johns", "Antarctica/Troll", "UTC")  # fmt: skip
 FIRST, LAST = datetime.fromisoformat("2010-01-01"), datetime.fromisoformat("2037-12-31")
 MOMENTS = st.datetimes(FIRST, LAST, timezones=st.just(UTC))
@@ -29,7 +29,7 @@ def clock(text: str) -> datetime:
         ("10:01", "10:30", "10:30"),
     ],
 )
-def test_r1_vectors(published, scheduled, expected):
+def test_r1_s47_vectors(published, scheduled, expected):
     assert effective_start(clock(scheduled), published_at=clock(published), lead_s=FIVE) == clock(expected)
 
 
@@ -69,6 +69,8 @@ GAPS = [
     ("Pacific/Apia", "2011-12-30T00:00", "2011-12-30T10:00:00"),
     ("Africa/Cairo", "2026-04-24T00:30", "2026-04-23T22:00:00"),  # midnight itself is skipped
     ("America/Sao_Paulo", "2018-11-04T00:15", "2018-11-04T03:00:00"),
+    ("Europe/Stockholm", "2026-03-29T02:00", "2026-03-29T01:00:00"),
+    ("Africa/Casablanca", "2026-03-22T02:30", "2026-03-22T02:00:00"),  # the clock goes back for Ramadan, and on again
 ]
 FOLDS = [
     ("America/New_York", "2026-11-01T01:30", "2026-11-01T05:30:00"),
@@ -77,6 +79,8 @@ FOLDS = [
     ("Pacific/Apia", "2012-04-01T03:30", "2012-03-31T13:30:00"),
     ("Africa/Cairo", "2026-10-29T23:30", "2026-10-29T20:30:00"),
     ("America/Sao_Paulo", "2018-02-17T23:30", "2018-02-18T01:30:00"),
+    ("Europe/Stockholm", "2026-10-25T02:59:59", "2026-10-25T00:59:59"),
+    ("Africa/Casablanca", "2026-02-15T02:30", "2026-02-15T01:30:00"),
 ]
 PLAIN = [
     ("America/New_York", "2026-03-08T01:59", "2026-03-08T06:59:00"),
@@ -85,6 +89,8 @@ PLAIN = [
     ("Pacific/Apia", "2011-12-29T23:59", "2011-12-30T09:59:00"),
     ("Pacific/Apia", "2011-12-31T00:00", "2011-12-30T10:00:00"),
     ("America/Sao_Paulo", "2026-11-01T00:15", "2026-11-01T03:15:00"),  # summer time was given up in 2019
+    ("Asia/Kolkata", "2026-03-29T02:30", "2026-03-28T21:00:00"),  # never changed, by half an hour
+    ("Asia/Kolkata", "2026-10-25T02:30", "2026-10-24T21:00:00"),
     ("Europe/Oslo", "2026-11-30T09:00", "2026-11-30T08:00:00"),
     ("Europe/Oslo", "2026-07-01T09:00:30", "2026-07-01T07:00:30"),
 ]

@@ -55,6 +55,7 @@ def test_numbers_follow_first_appearance_and_are_shared_with_the_text():
     assert tracked.links.urls == ("https://b.example/?x=1&y=2", "https://a.example", "https://c.example/f_(x)")
     assert tracked.content.html == (
         '<a href="{{ click_url }}/0">1</a> <a href=\'{{ click_url }}/1\'>2</a> <a href="{{ click_url }}/0">3</a>'
+        + links.OPEN_IMAGE
     )
     assert tracked.content.text == "See {{ click_url }}/1. Or ({{ click_url }}/2), {{ click_url }}/0"
 
@@ -72,7 +73,7 @@ def test_numbers_follow_first_appearance_and_are_shared_with_the_text():
 )
 def test_links_with_merge_fields_and_other_schemes_are_left_alone(source):
     tracked = links.track(EmailContent("s", source))
-    assert tracked.content.html == source
+    assert tracked.content.html == source + links.OPEN_IMAGE
     assert tracked.links.urls == ()
     assert links.flaws(source) == ()
 
@@ -175,3 +176,22 @@ def judge_in_time(source):
     links.forbidden_href(source)
     markup.with_preheader(EmailContent("s", source, preheader=source))
     assert time.process_time() - started < 2
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("<html><body><p>x</p>", "</body></html>"),
+        ("<BODY>x", "</BODY >"),
+        ("x", ""),
+        ("", ""),
+        ("<body>x</body> y", "</body><!-- </body> -->"),
+        ("<body>{% comment %}</body>{% endcomment %}x", "</body>"),
+        ("<body>{{ '</body>' }}", ""),
+        ("<body><!-- </body>", ""),
+    ],
+)
+def test_the_image_of_opens_stands_before_the_end_of_the_body(before, after):
+    tracked = links.track(EmailContent("s", before + after, "text"))
+    assert tracked.content.html == before + links.OPEN_IMAGE + after
+    assert (tracked.content.text, tracked.links.urls) == ("text", ())

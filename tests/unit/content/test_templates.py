@@ -39,8 +39,10 @@ def test_incomplete_and_computed_names_are_flaws():
 
 
 def test_fixed_names_can_not_be_given_another_meaning():
-    survey = Survey(binds=tuple(Use((name,), 2, 3) for name in ("click_url", "unsubscribe_url", "contact", "mine")))
-    assert len(templates.judge(survey, known=KNOWN).flaws) == 3
+    survey = Survey(
+        binds=tuple(Use((name,), 2, 3) for name in ("click_url", "open_url", "unsubscribe_url", "contact", "mine"))
+    )
+    assert len(templates.judge(survey, known=KNOWN).flaws) == 4
 
 
 def test_the_parsers_flaws_come_first():

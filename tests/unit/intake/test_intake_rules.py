@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saas.intake.rules import agent_of, fact_id, in_words, masked, may_lead_to
+from saas.intake.rules import agent_of, fact_id, in_words, masked, may_lead_to, opened_by
 from saas.intake.types import Agent
 
 
@@ -41,6 +41,24 @@ def test_and_nowhere_else(url):
 )  # fmt: skip
 def test_programs_that_say_so_are_known(user_agent, agent):
     assert agent_of(user_agent) is agent
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "agent"),
+    [
+        ("Mozilla/5.0", Agent.MACHINE),
+        ("Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)", Agent.MACHINE),
+        ("YahooMailProxy; https://help.yahoo.com/kb/yahoo-mail-proxy-SLN28749.html", Agent.MACHINE),
+        ("BarracudaCentral/1.0", Agent.MACHINE),
+        ("", Agent.MACHINE),
+        ("Mozilla/4.0 (compatible; ms-office; MSOffice 16)", Agent.DESKTOP),
+        ("Microsoft Office/16.0 (Windows NT 10.0; Microsoft Outlook 16.0.1; Pro)", Agent.DESKTOP),
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Thunderbird/140.0", Agent.DESKTOP),
+        ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148", Agent.MOBILE),
+    ],
+)
+def test_proxies_that_fetch_images_are_known(user_agent, agent):
+    assert opened_by(user_agent) is agent
 
 
 @pytest.mark.parametrize(

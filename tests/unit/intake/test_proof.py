@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from saas.content.rules import tokens
 from saas.content.types import Purpose
-from saas.intake.service import prove
+from saas.intake.service.links import prove
 from saas.intake.types import DeadLink
 from saas.kernel.ids import uuid7
 

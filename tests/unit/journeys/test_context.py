@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import saas.campaigns.steps
 import saas.journeys.steps
-from saas.journeys.rules import MAX_CONTEXT_TEXT, context_fault
+from saas.journeys.rules.calls import MAX_CONTEXT_TEXT, context_fault
 
 PAYLOAD = [
     {"key": "url", "kind": "text", "required": True},

@@ -44,6 +44,7 @@ campaign:comment    x  x  x  .  .  .  .  .
 workspace:state     .  .  .  .  x  x  .  .
 agency:read         .  .  .  .  x  x  x  .
 agency:write        .  .  .  .  x  x  .  .
+event:write         x  .  x  .  .  .  .  k
 """
 COLUMNS = (
     Role.ADMIN, Role.APPROVER, Role.MANAGER, Role.VIEWER, Role.AGENCY_OWNER, Role.AGENCY_ADMIN, Role.AGENCY_MEMBER,

@@ -2,6 +2,7 @@
 
 import pytest
 
+from saas.content.rules.links import OPEN_IMAGE
 from saas.web.framed import mail_size
 from tests import scenes
 
@@ -14,6 +15,7 @@ HEAD = f"<html><head><style>{'p { color: #123; } ' * 400}</style></head><body>"
         ("", ""),
         ("Hello", ""),
         (scenes.HTML, ""),
+        (scenes.HTML + OPEN_IMAGE, ""),
         (HEAD + "<p>Hello</p><p>The sale begins.</p>", ""),
         ("<p>Hello</p>" * 8, "mail-m"),
         ("<P>Hello</P><IMG src='x'><P>Bye</P>", "mail-m"),

@@ -51,6 +51,8 @@ def speaking():
 
 
 def test_m7_facts_stand_in_their_place(speaking):
+    assert phrase("campaign.completed", {}) == "finished: everybody is settled"
+    assert phrase("campaign.completed", {"began": False}).startswith("ended before it began")
     assert phrase("revision.approved", {"revision": 2, "content_hash": "v1:0"}) == "approved revision 2"
     assert phrase("key.made", {"role": "manager"}) == "made an API key (Manager)"
     assert phrase("campaign.described", {"changed": ["tags"]}) == "changed its tags"

@@ -1,0 +1,1 @@
+"""Statements over many people at once: who is at a step, which way they go, into which chunks they are put."""
